@@ -175,11 +175,11 @@ def photograph(
     tint = F.normalize(torch.randn(p.b, 3, 1, 1, generator=p.rng), dim=1)
     x = x * (1 + tint * seam * on(2, .10, .20))
     x = torch.lerp(x, blur(x, 3), p.uniform(0, .6)[:, None].expand_as(x))
-    x = torch.lerp(x, blur(x, 5), (mouth * on(1, .6, 1.)).expand_as(x))
+    x = torch.lerp(x, blur(x, 5), (mouth * on(1, .2, 1.)).expand_as(x))
     x = x + torch.randn(x.shape, generator=p.rng) * p.uniform(.008, .03)[:, None]
     row = torch.arange(x.shape[-1])
     checks = ((rearrange(row, "h -> h 1") + row) % 2) * 2. - 1
-    x = (x + checks * texture * on(3, .010, .035)) * p.uniform(.85, 1.12)[:, None]
+    x = (x + checks * texture * on(3, .003, .045)) * p.uniform(.85, 1.12)[:, None]
     return (x.clamp(0, 1) * 255).round().to(torch.uint8)
 
 # %% ../nbs/05_clues.ipynb #05-021

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'Face', 'read_manifest', 'read_folder', 'read_faces', 'cut', 'with_splits', 'load_face', 'FaceFiles',
-           'check_pictures', 'augment']
+           'check_pictures', 'flip', 'augment']
 
 # %% ../nbs/05_data.ipynb #05-002
 import csv
@@ -165,14 +165,20 @@ def check_pictures(
         for _ in tqdm(pool.map(lambda r: load_face(r.path, 8) is None, rows), total=len(rows), desc="checking pictures", disable=None, leave=False): pass
 
 # %% ../nbs/05_data.ipynb #05-024
+def flip(
+    x: Tensor,      # Faces, (b c h w)
+) -> Tensor:        # The same, half of them mirrored
+    "Mirror each image or not."
+    return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < .5, x.flip(-1), x)
+
+# %% ../nbs/05_data.ipynb #05-027
 def augment(
     x: Tensor,      # Faces in [0, 1], (b c h w)
 ) -> Tensor:        # The same, varied
     "Flip, shift by whole pixels, and vary exposure, contrast, white balance and saturation, each image on its own."
     b, _, h, w = x.shape
     span = lambda lo, hi, c=1: torch.rand(b, c, 1, 1, device=x.device) * (hi - lo) + lo
-    x = torch.where(span(0, 1) < .5, x.flip(-1), x)
-    reach = h // 16
+    x, reach = flip(x), h // 16
     dy, dx = torch.randint(-reach, reach + 1, (2, b, 1), device=x.device)
     row, col = ((torch.arange(s, device=x.device) + shift).clamp(0, s - 1) for s, shift in ((h, dy), (w, dx)))
     image = torch.arange(b, device=x.device)

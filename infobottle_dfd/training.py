@@ -34,7 +34,7 @@ from tqdm import tqdm
 from .aggregation import ForgeryDetector, Outputs
 from .blocks import BACKBONES, InputError
 from .clues import CLUES, ClueFaces
-from .data import FaceFiles, augment, check_pictures, read_faces, with_splits
+from .data import FaceFiles, augment, check_pictures, flip, read_faces, with_splits
 from .losses import AutomaticWeights, fixed_weights, objective
 
 # %% ../nbs/07_training.ipynb #07-008
@@ -95,7 +95,7 @@ class Config:
     weighting: str = "automatic"    # Of the terms: automatic (released code) or fixed
     alpha: float = 1.               # Fixed weight of the local term
     beta: float = 1.                # Fixed weight of the global term
-    epochs: int = 4                 # Passes over the training images (released code: 10)
+    epochs: int = 6                 # Passes over the training images (released code: 10)
     batch: int = 64                 # Images a step (released code: 256)
     lr: float = 3e-3                # Highest learning rate of AdamW (released code: 1e-3, Adam)
     weight_decay: float = 1e-4      # Of all but the loss weights (released code: 1e-6)
@@ -167,7 +167,7 @@ def losses(
 ) -> tuple[Tensor, dict[str, Tensor]]:              # What to minimise, and the terms by name
     "Augment, run the detector, and weigh the terms of the objective."
     with torch.autocast(x.device.type, torch.bfloat16, enabled=cfg.bf16):
-        x = augment(x.float() / 255)
+        x = (augment if cfg.data else flip)(x.float() / 255)        # drawn faces vary by themselves
         out = detector(x.contiguous(memory_format=torch.channels_last) if cfg.bf16 else x)
     terms = objective(out, y, cfg.mode, cfg.lil, cfg.gil, bounded=weighting is not None or cfg.mode == "released")
     total = weighting(terms) if weighting else fixed_weights(terms, cfg.alpha, cfg.beta)
@@ -323,7 +323,7 @@ def fit(
     with tqdm(total=cfg.epochs * per_epoch, initial=len(history) * per_epoch, unit="img", disable=None) as bar:
         for epoch in range(len(history) + 1, cfg.epochs + 1):
             terms, val = train_epoch(learner, sets["train"], cfg, epoch, bar), validate(learner, sets["val"], cfg)
-            weight = {k: float(.5 / w ** 2) for k, w in learner.weighting.w.items()} if learner.weighting else {}
+            weight = {k: (.5 / w.detach() ** 2).item() for k, w in learner.weighting.w.items()} if learner.weighting else {}
             history.append({"epoch": epoch, "train": terms, "weight": weight, "val": val, "seconds": round(time.time() - start, 1)})
             if val["auc"] > best:
                 best = val["auc"]
@@ -429,3 +429,8 @@ def command(
 def main() -> None:
     "infobottle-train"
     command(lambda: print(table(fit(*open_folder(tyro.cli(Train))))))
+
+# %% ../nbs/07_training.ipynb #07-056
+#| eval: false
+if __name__ == "__main__":
+    main()

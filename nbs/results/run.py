@@ -1,0 +1,70 @@
+"""Arms of the method on real faces: python nbs/results/run.py DATA --size 96 --epochs 4 --seeds 0 1 2
+
+DATA holds dfdc_pairs/, ciplab_256/ and weights/. Every arm and seed is one infobottle-train and two infobottle-evaluate
+(dfdc_pairs/test, and all of ciplab_256); its numbers go to one JSON beside this file, and what is there already is skipped.
+"""
+import argparse
+import csv
+import json
+import shlex
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ARMS = {"one": "--n 1 --no-lil --no-gil", "cross-entropy": "--no-lil --no-gil", "released": "", "paper": "--mode paper"}
+
+
+def manifests(data: Path, work: Path) -> tuple[Path, Path]:
+    "The two sets as manifests: identities of dfdc_pairs from pairs.csv, regions of ciplab_256 as methods."
+    paths = work / "dfdc_pairs.csv", work / "ciplab_256.csv"
+    pairs = csv.DictReader(open(data / "dfdc_pairs/pairs.csv"))
+    rows = [[(data / "dfdc_pairs" / r[c]).resolve(), int(c == "fake"), r["split"], Path(r[c]).stem, r["identity"], ""] for r in pairs for c in ("real", "fake")]
+    faces = csv.DictReader(open(data / "ciplab_256/index.csv"))
+    other = [[(data / "ciplab_256" / r["file"]).resolve(), int(r["label"] == "fake"), "", r["file"], "", r["regions"].zfill(4) if r["label"] == "fake" else ""] for r in faces]
+    for path, table in zip(paths, (rows, other)):
+        with open(path, "w", newline="") as file:
+            csv.writer(file).writerows([["path", "label", "split", "video", "identity", "method"], *table])
+    return paths
+
+
+def run(args: argparse.Namespace, arm: str, seed: int, result: Path) -> None:
+    "One arm with one seed: train, evaluate twice, keep the numbers."
+    name = result.stem
+    out, (pairs, ciplab) = args.work / name, manifests(args.data, args.work)
+    options = (f"--size {args.size} --backbone mobilenet_v2 --weights {args.data}/weights/mobilenet_v2_imagenet_features.pth --d 128 --batch 32 "
+               f"--lr {args.lr} --epochs {args.epochs} --seed {seed} --bf16 --workers {args.workers} {ARMS[arm]}")
+    call = lambda module, rest: subprocess.run([sys.executable, "-m", f"infobottle_dfd.{module}", *shlex.split(rest)], check=True, stdout=subprocess.DEVNULL)
+    call("training", f"--data {pairs} --out {out} {'--resume' * (out / 'config.json').exists()} {options}")
+    numbers = {}
+    for label, data in (("dfdc_pairs", pairs), ("ciplab_256", ciplab)):
+        call("evaluation", f"--data {data} --run {out} --json {out}/{label}.json --workers {args.workers}")
+        numbers[label] = json.loads((out / f"{label}.json").read_text())
+    facts = {k: numbers["dfdc_pairs"].pop(k) for k in ("config", "device", "versions")}
+    facts["config"] |= {"data": "dfdc_pairs", "weights": "mobilenet_v2_imagenet_features.pth"}
+    for r in numbers.values():
+        for k in ("run", "data", "config", "device", "versions"):
+            r.pop(k, None)
+    report = json.loads((out / "test.json").read_text())
+    command = f"infobottle-train --data dfdc_pairs.csv {options}".replace(f"{args.data}/weights/", "")
+    result.write_text(json.dumps({"arm": arm, "seed": seed, "command": command, "seconds": report["seconds"], "val_auc": report["val_auc"], "epoch": report["epoch"], **numbers, **facts}) + "\n")
+    print(f"{name}: val {report['val_auc']:.4f}, dfdc_pairs {numbers['dfdc_pairs']['auc']:.4f}, ciplab_256 {numbers['ciplab_256']['auc']:.4f}, {report['seconds']:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--size", type=int, default=96)
+    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--lr", type=float, default=5e-4)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
+    parser.add_argument("--work", type=Path, default=Path("runs"), help="where run folders go")
+    parser.add_argument("--results", type=Path, default=Path(__file__).parent)
+    args = parser.parse_args()
+    args.work.mkdir(exist_ok=True)
+    cells = [(arm, seed, args.results / f"dfdc_pairs-{args.size}-{arm}-{seed}.json") for seed in args.seeds for arm in args.arms]
+    with ThreadPoolExecutor(args.jobs) as pool:
+        list(pool.map(lambda c: run(args, *c), [c for c in cells if not c[2].exists()]))
