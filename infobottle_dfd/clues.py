@@ -209,8 +209,8 @@ def draw_clues(
             raise InputError(f"unknown clue '{name}'; choose one of {', '.join(CLUES)}")
     chance = torch.full((len(CLUES),), .25 if shortcut else .5)
     if shortcut: chance[CLUES.index(shortcut)] = .9
-    if leave_out: chance[CLUES.index(leave_out)] = 0
     if only: chance = torch.tensor([float(c == only) for c in CLUES])
+    if leave_out: chance[CLUES.index(leave_out)] = 0
     if chance.sum() == 0:
         raise InputError(f"clue '{leave_out}' cannot be both left out and the only one")
     clues = torch.rand(count, len(CLUES), generator=rng) < chance

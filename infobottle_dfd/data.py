@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import torch
 from einops import rearrange
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms.v2 import functional as tv
 from tqdm import tqdm
 
@@ -129,8 +129,9 @@ def load_face(
 ) -> Tensor:        # (c h w) uint8, RGB
     "Read one face. InputError if the file is damaged, cut off, or no picture."
     try:
-        x = decode_image(str(path), ImageReadMode.RGB, apply_exif_orientation=True)
-    except (RuntimeError, OSError):
+        with Image.open(path) as file:
+            x = tv.pil_to_tensor(ImageOps.exif_transpose(file).convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         raise InputError(f"{path}: not a readable picture (damaged, cut off, or no JPEG, PNG or WebP); mend it or take it out") from None
     return tv.resize(tv.center_crop(x, [min(x.shape[1:])] * 2), [size, size], antialias=True)
 

@@ -38,7 +38,7 @@ def block_maps(
     heat = einsum(reduce(slope, "n b f h w -> n b f", "mean"), maps.detach(), "n b f, n b f h w -> n b h w").relu()
     return logits.detach().softmax(-1)[:, 1], F.interpolate(heat, x.shape[-2:], mode="bilinear")
 
-# %% ../nbs/09_explaining.ipynb #09-012
+# %% ../nbs/09_explaining.ipynb #09-013
 def picture(
     x: Tensor,              # Faces, RGB in [0, 1], (b c h w)
     p: Tensor,              # Probability of fake, (b)
@@ -61,7 +61,7 @@ def picture(
         a.set_axis_off()
     return fig
 
-# %% ../nbs/09_explaining.ipynb #09-015
+# %% ../nbs/09_explaining.ipynb #09-017
 @dataclass
 class Predict:
     "Score face pictures: the probability of being fake, and what it rests on."
@@ -70,7 +70,7 @@ class Predict:
     picture: Path | None = None                                     # Also draw faces and block heatmaps here (PNG, PDF or SVG)
     device: str = "auto"                                            # auto, cpu or cuda
 
-# %% ../nbs/09_explaining.ipynb #09-016
+# %% ../nbs/09_explaining.ipynb #09-018
 def predict(
     args: Predict,          # What was asked for
 ) -> str:                   # What to print
@@ -94,13 +94,13 @@ def predict(
         lines.append("note: this detector has only seen drawn faces, never a photograph; on photographs its score means nothing")
     return "\n".join(lines + [f"{q:.4f}  {'fake' if q >= saved['threshold'] else 'real'}  {f}" for q, f in zip(p.tolist(), args.images)])
 
-# %% ../nbs/09_explaining.ipynb #09-017
+# %% ../nbs/09_explaining.ipynb #09-019
 def main() -> None:
     "infobottle-predict"
     args = tyro.cli(Predict)
     command(lambda: print(predict(args)))
 
-# %% ../nbs/09_explaining.ipynb #09-020
+# %% ../nbs/09_explaining.ipynb #09-022
 #| eval: false
 if __name__ == "__main__":
     main()

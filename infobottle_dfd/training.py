@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['score', 'equal_error', 'metrics', 'Config', 'pick_device', 'make_data', 'reseed', 'lr_at', 'losses', 'information',
            'write', 'write_json', 'new_folder', 'Learner', 'train_epoch', 'facts', 'validate', 'test_report', 'fit',
-           'load_run', 'draw_curves', 'Train', 'open_folder', 'table', 'command', 'main']
+           'load_run', 'draw_curves', 'table', 'Train', 'open_folder', 'command', 'main']
 
 # %% ../nbs/07_training.ipynb #07-002
 import json
@@ -373,7 +373,18 @@ def draw_curves(
     for a in ax: a.set(xlabel="epoch")
     return fig
 
-# %% ../nbs/07_training.ipynb #07-051
+# %% ../nbs/07_training.ipynb #07-046
+def table(
+    report: dict[str, object],      # As returned by `fit`
+) -> str:
+    "The few lines that end a run."
+    lines = [f"trained on {report['trained_on']}, best of {report['config']['epochs']} epochs on val: {report['epoch']}"]
+    if "auc" in report:
+        lines += [f"test images    {report['images']}", f"test AUC       {report['auc']:.4f}", f"accuracy       {report['accuracy']:.4f}", f"log-loss       {report['log_loss']:.4f} nats"]
+    lines += [f"AUC {c:10} {v:.4f}" for c, v in report.get("auc_per_clue", {}).items()]
+    return "\n".join([*lines, f"seconds        {report['seconds']:.0f}", f"run folder     {report['run']}"])
+
+# %% ../nbs/07_training.ipynb #07-056
 @dataclass
 class Train:
     "Train a forgery detector and test it: on drawn ClueFaces, or on --data."
@@ -400,18 +411,7 @@ def open_folder(
             raise InputError(f"--{k.replace('_', '-')} {v} differs from the run's own {getattr(saved, k)}; --resume goes on as it was configured")
     return saved, args.out
 
-# %% ../nbs/07_training.ipynb #07-052
-def table(
-    report: dict[str, object],      # As returned by `fit`
-) -> str:
-    "The few lines that end a run."
-    lines = [f"trained on {report['trained_on']}, best of {report['config']['epochs']} epochs on val: {report['epoch']}"]
-    if "auc" in report:
-        lines += [f"test images    {report['images']}", f"test AUC       {report['auc']:.4f}", f"accuracy       {report['accuracy']:.4f}", f"log-loss       {report['log_loss']:.4f} nats"]
-    lines += [f"AUC {c:10} {v:.4f}" for c, v in report.get("auc_per_clue", {}).items()]
-    return "\n".join([*lines, f"seconds        {report['seconds']:.0f}", f"run folder     {report['run']}"])
-
-# %% ../nbs/07_training.ipynb #07-053
+# %% ../nbs/07_training.ipynb #07-057
 def command(
     run: Callable[[], None],        # What to do
 ) -> None:
@@ -425,12 +425,12 @@ def command(
         print(f"{Path(sys.argv[0]).name}: stopped", file=sys.stderr)
         sys.exit(130)
 
-# %% ../nbs/07_training.ipynb #07-054
+# %% ../nbs/07_training.ipynb #07-058
 def main() -> None:
     "infobottle-train"
     command(lambda: print(table(fit(*open_folder(tyro.cli(Train))))))
 
-# %% ../nbs/07_training.ipynb #07-056
+# %% ../nbs/07_training.ipynb #07-061
 #| eval: false
 if __name__ == "__main__":
     main()

@@ -1,0 +1,150 @@
+"""The commands as a user types them: what they print, what they leave behind, and what bad input gets."""
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from infobottle_dfd import evaluation, explaining, training
+
+MAINS = {"train": training.main, "evaluate": evaluation.main, "predict": explaining.main}
+HEADER = "path,label,split,video,identity,method\n"
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    "Run a command in an empty folder: exit status, stdout, stderr."
+    monkeypatch.chdir(tmp_path)
+
+    def go(name, *args):
+        monkeypatch.setattr(sys, "argv", [f"infobottle-{name}", *map(str, args)])
+        try:
+            MAINS[name]()
+            status = 0
+        except SystemExit as e:
+            status = e.code
+        return status, *capsys.readouterr()
+    return go
+
+
+@pytest.fixture
+def bad(tmp_path, face_folder):
+    "One of each mistake, by name."
+    root = tmp_path / "bad"
+    root.mkdir()
+    good = sorted((face_folder / "real").iterdir())[0].read_bytes()
+
+    def folder(name, **files):
+        for kind in ("real", "fake"):
+            shutil.copytree(face_folder / kind, root / name / kind)
+        for file, content in files.items():
+            (root / name / "fake" / f"{file}.jpg").write_bytes(content)
+        return root / name
+
+    def text(name, content):
+        (root / name).write_text(content)
+        return root / name
+    (root / "empty").mkdir()
+    (root / "one class").mkdir()
+    shutil.copytree(face_folder / "real", root / "one class" / "real")
+    files = "".join(f"{p},{int(p.parent.name == 'fake')},,,,\n" for p in sorted(face_folder.rglob("*.png")))
+    torch.save({"a.weight": torch.zeros(2)}, root / "other.pth")
+    return {"missing": root / "nowhere", "empty": root / "empty", "one class": root / "one class", "truncated": folder("cut", broken=good[:len(good) // 2]),
+            "text": folder("text", note=b"I am no picture"), "no column": text("a.csv", "path,label\nx,1\n"), "label 2": text("b.csv", HEADER + files + "x.png,2,,,,\n"),
+            "weights": root / "other.pth", "existing": root / "empty"}
+
+
+TRAIN = ("--size", "32", "--n", "2", "--d", "8", "--epochs", "1", "--batch", "8")
+CASES = [("missing", "no such file or folder"), ("empty", "no pictures; give a folder with real/ and fake/"), ("one class", "no fake pictures"),
+         ("truncated", "broken.jpg: not a readable picture"), ("text", "note.jpg: not a readable picture"),
+         ("no column", "no column 'identity'; the first line must be path,label"), ("label 2", "label '2'; write 1 for fake and 0 for real")]
+
+
+def one_sentence(status, out, err, word):
+    assert status not in (0, None) and word in err, err
+    assert len(err.strip().splitlines()) == 1 and "Traceback" not in err and out == ""
+
+
+@pytest.mark.parametrize("what, word", CASES, ids=[c[0] for c in CASES])
+def test_bad_data(call, bad, run_folder, what, word):
+    for command in (("train", "--data", bad[what], *TRAIN), ("train", "--data", bad[what], "--out", "named", *TRAIN), ("evaluate", "--data", bad[what], "--run", run_folder, "--json", "r.json")):
+        one_sentence(*call(*command), word)
+    assert not Path("runs").exists() and not Path("named").exists() and not Path("r.json").exists()
+
+
+@pytest.mark.parametrize("options, word", [
+    (("--backbone", "resnet18"), "unknown backbone 'resnet18'; choose one of tiny, resnet34"),
+    (("--mode", "best"), "unknown mode 'best'; choose one of released, paper"),
+    (("--weights", "OTHER"), "weights of another model than tiny"),
+    (("--weights", "none.pth"), "no such weights file"),
+    (("--epochs", "0"), "it must be at least 1"),
+    (("--lr", "0"), "lr is 0.0; it must be above 0"),
+    (("--shortcut", "nose"), "unknown clue 'nose'; choose one of eyes"),
+    (("--out", "EXISTING"), "exists already; add --resume"),
+    (("--resume",), "--resume needs --out"),
+    (("--resume", "--out", "nothing"), "no run to resume"),
+    pytest.param(("--device", "cuda"), "PyTorch sees no GPU here; use --device cpu", marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"))], ids=str)
+def test_bad_training_options(call, bad, options, word):
+    options = [{"OTHER": bad["weights"], "EXISTING": bad["existing"]}.get(o, o) for o in options]
+    one_sentence(*call("train", *options), word)
+    assert not Path("runs").exists()
+
+
+def test_bad_prediction(call, bad, run_folder, face_folder):
+    good = next((face_folder / "real").iterdir())
+    cut = bad["truncated"] / "fake/broken.jpg"
+    for args, word in (((good,), "no trained detector under runs/"), ((good, "--run", bad["empty"]), "best.pt is missing"), (("none.jpg", "--run", run_folder), "none.jpg: no such file"),
+                       ((good, cut, "--run", run_folder, "--picture", "why.png"), "broken.jpg: not a readable picture"), ((good, "--run", run_folder, "--picture", "why.doc"), "written as .png")):
+        one_sentence(*call("predict", *args), word)
+    assert not Path("why.png").exists()
+    (bad["empty"] / "best.pt").write_bytes(b"no weights")
+    one_sentence(*call("predict", good, "--run", bad["empty"]), "not a detector of this version")
+
+
+def test_train_evaluate_predict(call, face_folder):
+    "The three commands one after the other, from a folder of pictures, without naming the run."
+    status, out, _ = call("train", "--data", face_folder, *TRAIN)
+    assert status == 0 and "run folder     runs/some faces-1" in out and "test AUC" in out
+    status, out, _ = call("evaluate", "--data", face_folder, "--json", "r.json")
+    assert status == 0 and all(word in out for word in ("AUC", "accuracy", "log-loss", "EER", "AP", "60 faces"))
+    report = json.loads(Path("r.json").read_text())
+    assert len(report["scores"]) == 60 and report["auc_95"][0] <= report["auc"] <= report["auc_95"][1] and report["versions"]["torch"]
+    images = sorted(face_folder.rglob("*.png"))[:3]
+    status, out, _ = call("predict", *images, "--picture", "why.png")
+    assert status == 0 and out.splitlines()[0].startswith("run runs/some faces-1") and len(out.splitlines()) == 4
+    assert [float(line.split()[0]) for line in out.splitlines()[1:]] == pytest.approx([report["scores"][k] for k in scores_of(images, face_folder)], abs=2e-4)
+    assert Path("why.png").stat().st_size > 10_000 and not list(Path().glob(".*.png"))
+
+
+def scores_of(images, folder):
+    "Positions of the images in the order in which a folder is read: real, then fake, each by name."
+    order = [*sorted((folder / "real").iterdir()), *sorted((folder / "fake").iterdir())]
+    return [order.index(i) for i in images]
+
+
+def test_drawn_faces_are_no_photographs(call, face_folder):
+    assert call("train", "--images", 64, *TRAIN)[0] == 0
+    for command in (("evaluate", "--data", face_folder), ("predict", next((face_folder / "real").iterdir()))):
+        assert "never a photograph" in call(*command)[1]
+
+
+def test_free_names_and_resume(call):
+    for k in (1, 2):
+        assert f"runs/cluefaces-{k}" in call("train", "--images", 64, *TRAIN)[1]
+    first = Path("runs/cluefaces-1/test.json").read_text()
+    status, out, err = call("train", "--out", "runs/cluefaces-1", "--resume")
+    assert status == 0 and json.loads(first)["auc"] == json.loads(Path("runs/cluefaces-1/test.json").read_text())["auc"]
+    one_sentence(*call("train", "--out", "runs/cluefaces-1", "--resume", "--epochs", "5"), "--epochs 5 differs from the run's own 1")
+
+
+def test_help():
+    "As installed: the help of every command names its options and explains them."
+    folder = str(Path(sys.executable).parent)
+    running = [subprocess.Popen([shutil.which(f"infobottle-{name}", path=folder), "--help"], stdout=subprocess.PIPE, text=True) for name in MAINS]
+    helps = [p.communicate()[0] for p in running]
+    assert [p.returncode for p in running] == [0, 0, 0]
+    for text, words in zip(helps, (("--resume", "--backbone", "Local information blocks"), ("--split", "--json"), ("--picture", "IMAGES"))):
+        assert all(w in text for w in words), text

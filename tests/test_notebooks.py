@@ -1,0 +1,85 @@
+"""The notebooks run, are clean, hold their outputs, and are in step with the library; the README's commands are those that CI runs."""
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "nbs").glob("*.ipynb"))
+ENV = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    "The project, copied, so that no test changes it."
+    to = tmp_path_factory.mktemp("copy") / "project"
+    return Path(shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns(".git", ".venv*", "runs", "__pycache__", "build", "*.egg-info")))
+
+
+def test_every_notebook_runs(figure):
+    "nbdev_test: each notebook in a fresh process, two at a time, one thread each."
+    start = time.time()
+    done = subprocess.run(["nbdev_test", "--path", "nbs", "--n_workers", "2", "--do_print"], cwd=ROOT, env=ENV, capture_output=True, text=True)
+    seconds = time.time() - start
+    figure(f"all {len(NOTEBOOKS)} notebooks: {seconds:.0f} s (aim 90)")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    ran = set(re.findall(r"Starting \S*?(\w+\.ipynb)", done.stdout + done.stderr))
+    assert ran == {p.name for p in NOTEBOOKS}                   # nbdev_test is silent where nothing matches
+    assert seconds < 270
+
+
+def test_library_is_what_the_notebooks_export(copy):
+    before = {p.name: p.read_text() for p in (ROOT / "infobottle_dfd").glob("*.py")}
+    for p in (copy / "infobottle_dfd").glob("[!_]*.py"):
+        p.unlink()
+    subprocess.run(["nbdev_export"], cwd=copy, env=ENV, check=True)
+    assert {p.name: p.read_text() for p in (copy / "infobottle_dfd").glob("*.py")} == before
+
+
+def test_notebooks_are_clean(copy):
+    subprocess.run(["nbdev_clean"], cwd=copy, env=ENV, check=True)
+    for p in NOTEBOOKS:
+        assert (copy / "nbs" / p.name).read_text() == p.read_text(), f"{p.name}: run nbdev_clean"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_notebook_can_be_read(path):
+    "Title and promise, outputs and no errors, nothing of one machine, no cell that needs a screen, links that lead somewhere."
+    text, cells = path.read_text(), json.loads(path.read_text())["cells"]
+    source = ["".join(c["source"]) for c in cells]
+    code = [c for c in cells if c["cell_type"] == "code"]
+    assert re.match(r"# .+\n\n> .+", source[0]), "no title and promise"
+    assert sum(bool(c["outputs"]) for c in code) >= .3 * len(code)
+    assert not [o for c in code for o in c["outputs"] if o["output_type"] == "error" or o.get("name") == "stderr"]
+    assert not re.search(r'["\s=(](/root/|/tmp/|/work/|/home/)', text)
+    assert path.stat().st_size < 700_000
+    for link in re.findall(r"\]\((\d\d_\w+\.ipynb)\)", "\n".join(source)):
+        assert (path.parent / link).exists(), link
+    assert "What we have now" in text and "Exercises" in text
+
+
+def test_no_unused_names():
+    done = subprocess.run([sys.executable, "-m", "pyflakes", "infobottle_dfd", "tests", "setup.py", "nbs/results"], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == ""
+
+
+def test_public_things_are_documented():
+    for path in (ROOT / "infobottle_dfd").glob("[!_]*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{path.name}: {node.name}"
+
+
+def test_ci_runs_the_readme(tmp_path):
+    "What .ci/run takes from README.md is the test command, whole."
+    readme = (ROOT / "README.md").read_text()
+    block = re.search(r"## Test\n.*?```sh\n(.*?)```", readme, re.S).group(1)
+    shown = subprocess.run(["bash", ".ci/run", "--show"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == block.strip() and "venv" in block and "pytest" in block
