@@ -40,8 +40,10 @@ class Heads(nn.Module):
     ):
         super().__init__()
         uniform = lambda *shape, fan: nn.Parameter(torch.empty(shape).uniform_(-1, 1) * max(fan, 1) ** -.5)
-        self.all, self.without, self.alone = uniform(n, d, k, fan=n * d), uniform(n, n - 1, d, k, fan=(n - 1) * d), uniform(n, d, k, fan=d)
-        self.bias_all, self.bias_without, self.bias_alone = (nn.Parameter(torch.zeros(s)) for s in ((k,), (n, 1, k), (n, 1, k)))
+        self.all, self.without, self.alone = (
+            uniform(n, d, k, fan=n * d), uniform(n, n - 1, d, k, fan=(n - 1) * d), uniform(n, d, k, fan=d))
+        self.bias_all, self.bias_without, self.bias_alone = (
+            nn.Parameter(torch.zeros(s)) for s in ((k,), (n, 1, k), (n, 1, k)))
 
     def forward(
         self,

@@ -19,14 +19,18 @@ def tiny(
     width: int = 16,    # Channels of the first layer
 ) -> nn.Sequential:     # (b 3 h w) -> (b 8*width h/16 w/16)
     "A small convolutional backbone for 48 to 96 pixels: five 3x3 convolutions, four of them with stride 2."
-    layers = [(3, width, 2), (width, 2 * width, 2), (2 * width, 4 * width, 2), (4 * width, 4 * width, 1), (4 * width, 8 * width, 2)]
-    return nn.Sequential(*(nn.Sequential(nn.Conv2d(i, o, 3, s, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True)) for i, o, s in layers))
+    layers = [(3, width, 2), (width, 2 * width, 2), (2 * width, 4 * width, 2),
+              (4 * width, 4 * width, 1), (4 * width, 8 * width, 2)]
+    return nn.Sequential(*(
+        nn.Sequential(nn.Conv2d(i, o, 3, s, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU(inplace=True))
+        for i, o, s in layers))
 
 # %% ../nbs/02_blocks.ipynb #02-011
 class InputError(ValueError):
     "Something the user gave cannot be used; the message names it and the way out."
 
-BACKBONES = {"tiny": None, "resnet34": "layer4", "efficientnet_b0": "features", "mobilenet_v2": "features"}  # name: torchvision's last map
+BACKBONES = {  # name: torchvision's last map
+    "tiny": None, "resnet34": "layer4", "efficientnet_b0": "features", "mobilenet_v2": "features"}
 
 # %% ../nbs/02_blocks.ipynb #02-013
 def read_weights(
@@ -38,7 +42,8 @@ def read_weights(
     except FileNotFoundError:
         raise InputError(f"{path}: no such weights file") from None
     except Exception as e:
-        raise InputError(f"{path}: not a file of plain tensors ({type(e).__name__}); save it as torch.save(model.state_dict(), path)") from None
+        raise InputError(f"{path}: not a file of plain tensors ({type(e).__name__}); "
+                         "save it as torch.save(model.state_dict(), path)") from None
     if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):
         raise InputError(f"{path}: holds no state dict; save it as torch.save(model.state_dict(), path)")
     return state
@@ -64,17 +69,20 @@ class MapsOnly(nn.Module):
 # %% ../nbs/02_blocks.ipynb #02-015
 def make_backbone(
     name: str,                              # One of BACKBONES
-    weights: str | Path | None = None,      # None: random; "imagenet": torchvision's; else a file with the model's own names
+    weights: str | Path | None = None,      # None: random; "imagenet": torchvision's; else a file in its own names
 ) -> nn.Module:                             # (b 3 h w) -> (b f h' w')
     "A backbone without its classifier. InputError for an unknown name or weights that do not fit."
     if name not in BACKBONES:
         raise InputError(f"unknown backbone '{name}'; choose one of {', '.join(BACKBONES)}")
     if name == "tiny" and weights == "imagenet":
-        raise InputError("backbone 'tiny' has no ImageNet weights; leave the weights away or choose another backbone")
+        raise InputError("backbone 'tiny' has no ImageNet weights; "
+                         "leave the weights away or choose another backbone")
     try:
-        net = tiny() if name == "tiny" else MapsOnly(get_model(name, weights="DEFAULT" if weights == "imagenet" else None), BACKBONES[name])
+        net = tiny() if name == "tiny" else MapsOnly(
+            get_model(name, weights="DEFAULT" if weights == "imagenet" else None), BACKBONES[name])
     except OSError as e:
-        raise InputError(f"ImageNet weights of {name} could not be downloaded ({e}); give a file of them instead of 'imagenet'") from None
+        raise InputError(f"ImageNet weights of {name} could not be downloaded ({e}); "
+                         "give a file of them instead of 'imagenet'") from None
     if weights not in (None, "imagenet"):
         fill(net if name == "tiny" else net.net, weights, name)
     return net

@@ -6,8 +6,6 @@
 __all__ = ['posterior', 'expected_kl', 'cross_entropy']
 
 # %% ../nbs/01_bottleneck.ipynb #01-002
-import math
-
 import torch
 from einops import reduce
 from torch import Tensor

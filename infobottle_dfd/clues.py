@@ -19,7 +19,8 @@ from .blocks import InputError
 
 CLUES = ("eyes", "mouth", "seam", "texture")
 SKIN = torch.tensor([[.98, .85, .75], [.93, .75, .62], [.80, .60, .46], [.60, .42, .31], [.40, .27, .20]])
-HAIR = torch.tensor([[.09, .08, .07], [.22, .14, .09], [.38, .24, .13], [.48, .24, .12], [.76, .62, .40], [.62, .61, .60]])
+HAIR = torch.tensor([[.09, .08, .07], [.22, .14, .09], [.38, .24, .13],
+                     [.48, .24, .12], [.76, .62, .40], [.62, .61, .60]])
 IRIS = torch.tensor([[.26, .14, .06], [.50, .33, .10], [.28, .48, .22], [.25, .48, .80], [.56, .62, .66]])
 
 # %% ../nbs/05_clues.ipynb #05-005
@@ -55,8 +56,10 @@ class Portrait:
         self.wide, self.high, self.turn = self.uniform(.54, .62), self.uniform(.74, .82), self.normal(.05)
         self.side = self.normal(.16)                                            # where the light comes from
         r2 = (self.x / self.wide) ** 2 + ((self.y - .03) / self.high) ** 2
-        self.light = (1 + self.side * self.x + (self.normal(.08) - .05) * self.y - .16 * r2.clamp(0, 1.3) ** 2)[:, None]
-        self.eye_x, self.eye_y, self.mouth_y = self.uniform(.235, .275), self.uniform(-.12, -.07), self.uniform(.43, .50)
+        self.light = (1 + self.side * self.x + (self.normal(.08) - .05) * self.y
+                      - .16 * r2.clamp(0, 1.3) ** 2)[:, None]
+        self.eye_x, self.eye_y, self.mouth_y = (
+            self.uniform(.235, .275), self.uniform(-.12, -.07), self.uniform(.43, .50))
         self.image = torch.zeros(b, 3, size, size)
 
     def uniform(self, lo: float, hi: float) -> Tensor:
@@ -105,10 +108,12 @@ def paint_head(
     p.paint(p.disc(0., .03, p.wide, p.high, .035), p.skin * p.light)
     blush = p.uniform(0, .18)
     for s in (-1, 1):
-        p.paint(p.disc(s * .34, .22, .17, .14, .14, turned=True) * blush, p.skin * rearrange(torch.tensor([1., .78, .76]), "c -> c 1 1") * p.light)
+        p.paint(p.disc(s * .34, .22, .17, .14, .14, turned=True) * blush,
+                p.skin * rearrange(torch.tensor([1., .78, .76]), "c -> c 1 1") * p.light)
     hairline = -.50 + p.uniform(-.08, .06) + p.uniform(-.1, .5) * p.x ** 2 + p.uniform(-.18, .18) * p.x
     strands = 1 + .10 * torch.sin(p.x * p.uniform(14, 24) + p.y * p.uniform(-6, 6) + p.uniform(0, 6))
-    p.paint(p.disc(0., -.12, p.wide + .12, p.high, .06) * ((hairline - p.y) / .07 + .5).clamp(0, 1), p.hair * strands[:, None])
+    p.paint(p.disc(0., -.12, p.wide + .12, p.high, .06) * ((hairline - p.y) / .07 + .5).clamp(0, 1),
+            p.hair * strands[:, None])
 
 # %% ../nbs/05_clues.ipynb #05-014
 def paint_eyes(
@@ -121,7 +126,8 @@ def paint_eyes(
     false = torch.where(near, false.roll(1, 1), false)
     false = torch.lerp(p.iris, false, (p.clue[0] * p.uniform(.7, 1.))[:, None])
     left = (p.uniform(0, 1) < .5)[:, None]
-    height, iris, gaze, brow, tilt = p.uniform(.088, .112), p.uniform(.088, .104), p.normal(.018), p.uniform(.16, .20), p.normal(.07) - .06
+    height, iris, gaze, brow, tilt = (
+        p.uniform(.088, .112), p.uniform(.088, .104), p.normal(.018), p.uniform(.16, .20), p.normal(.07) - .06)
     for s, colour in ((-1, torch.where(left, false, p.iris)), (1, torch.where(left, p.iris, false))):
         cx, cy = s * p.eye_x, p.eye_y
         at = lambda dx, dy, rx, ry, edge=.03: p.disc(cx + dx, cy + dy, rx, ry, edge, turned=True)
@@ -146,7 +152,8 @@ def paint_middle(
     for s in (-1, 1):
         p.paint(p.disc(s * nostril, .265, .028, .018, .03, turned=True) * .75, p.skin * .35)
     width, thick, smile = p.uniform(.17, .24), p.uniform(.035, .05), p.normal(.3) + .25
-    lip = p.skin * rearrange(torch.tensor([.86, .56, .56]), "c -> c 1 1") + torch.randn(p.b, 3, 1, 1, generator=p.rng) * .03
+    lip = (p.skin * rearrange(torch.tensor([.86, .56, .56]), "c -> c 1 1")
+           + torch.randn(p.b, 3, 1, 1, generator=p.rng) * .03)
     x = p.x - p.turn
     bent = p.y + smile * (x ** 2 - .02)
     p.paint(disc(x, bent, 0., p.mouth_y - thick * .4, width, thick + .012, .03), lip * .86 * p.light)
@@ -159,7 +166,8 @@ def regions(
     p: Portrait,        # With its geometry
 ) -> Tensor:            # Where each clue is, or would be, (b 4 h w) in [0, 1]
     "Masks of the four clues."
-    both = lambda cx, cy, rx, ry, edge: sum(p.disc(s * cx, cy, rx, ry, edge, turned=True) for s in (-1, 1)).clamp(max=1)
+    both = lambda cx, cy, rx, ry, edge: sum(
+        p.disc(s * cx, cy, rx, ry, edge, turned=True) for s in (-1, 1)).clamp(max=1)
     return torch.stack([both(p.eye_x, p.eye_y, .15, .11, .03), p.disc(0., p.mouth_y, .30, .17, .06, turned=True),
                         p.disc(0., .10, .43, .50, .03, turned=True), both(.34, .22, .17, .16, .06)], dim=1)
 
@@ -231,7 +239,8 @@ class ClueFaces(Dataset):
         shortcut: str | None = None,    # As in `draw_clues`
     ):
         if count < 2 or size < 16:
-            raise InputError(f"{count} images of {size} pixels cannot be drawn; ask for at least 2 images of 16 pixels")
+            raise InputError(f"{count} images of {size} pixels cannot be drawn; "
+                             "ask for at least 2 images of 16 pixels")
         rng, parts = torch.Generator().manual_seed(seed), []
         for start in range(0, count, 128):
             clues = draw_clues(128, rng, only, leave_out, shortcut)

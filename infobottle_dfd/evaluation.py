@@ -6,7 +6,6 @@
 __all__ = ['bootstrap_auc', 'difference', 'report', 'newest_run', 'Evaluate', 'evaluate', 'show', 'main']
 
 # %% ../nbs/08_evaluation.ipynb #08-002
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from .blocks import InputError
-from .data import Face, FaceFiles, check_pictures, read_faces
+from .data import Face, FaceFiles, check_pictures, read_faces, unit
 from .training import command, facts, load_run, metrics, pick_device, score, write_json
 
 # %% ../nbs/08_evaluation.ipynb #08-007
@@ -57,13 +56,14 @@ def report(
 ) -> dict[str, object]:
     "Metrics, a 95 % interval of the AUC over videos (or identities), AUC per method."
     y = torch.tensor([r.label for r in rows])
-    groups = [r.identity or r.video or str(r.path) for r in rows]
+    groups = [unit(r) for r in rows]
     low, high = np.percentile(bootstrap_auc(y, p, groups), [2.5, 97.5])
     out = {"images": len(rows), "groups": len(set(groups)), **metrics(y, p), "auc_95": [float(low), float(high)],
            "threshold": threshold, "accuracy_at_val_threshold": metrics(y, p, threshold)["accuracy"]}
     methods = sorted({r.method for r in rows if r.label and r.method})
     keep = {m: torch.tensor([r.label == 0 or r.method == m for r in rows]) for m in methods}
-    return out | ({"auc_per_method": {m: float(roc_auc_score(y[k], p[k])) for m, k in keep.items()}} if len(methods) > 1 else {})
+    return out | ({"auc_per_method": {m: float(roc_auc_score(y[k], p[k])) for m, k in keep.items()}}
+                  if len(methods) > 1 else {})
 
 # %% ../nbs/08_evaluation.ipynb #08-018
 def newest_run(
@@ -72,7 +72,8 @@ def newest_run(
     "The run folder whose best.pt is newest. InputError if there is none."
     found = sorted(Path(root).glob("*/best.pt"), key=lambda p: p.stat().st_mtime)
     if not found:
-        raise InputError(f"no trained detector under {root}/; train one with infobottle-train, or name a run folder with --run")
+        raise InputError(f"no trained detector under {root}/; "
+                         "train one with infobottle-train, or name a run folder with --run")
     return found[-1].parent
 
 # %% ../nbs/08_evaluation.ipynb #08-019
@@ -98,21 +99,31 @@ def evaluate(
     rows = read_faces(args.data)
     rows = [r for r in rows if r.split == args.split] if any(r.split for r in rows) else rows
     if {r.label for r in rows} != {0, 1}:
-        raise InputError(f"{args.data}: split '{args.split}' does not hold both real and fake faces; choose another --split")
+        raise InputError(f"{args.data}: split '{args.split}' does not hold both real and fake faces; "
+                         "choose another --split")
     check_pictures(rows)
     cfg = saved["config"]
-    p = score(detector, FaceFiles(rows, cfg["size"]), bf16=cfg["bf16"], workers=args.workers).logits_global.softmax(-1)[:, 1]
+    p = score(detector, FaceFiles(rows, cfg["size"]), bf16=cfg["bf16"],
+              workers=args.workers).logits_global.softmax(-1)[:, 1]
     return {"run": str(run), "data": str(args.data), "split": args.split, "trained_on": saved["trained_on"],
-            **report(rows, p, saved["threshold"]), "config": cfg, **facts(device), "scores": [round(q, 4) for q in p.tolist()]}
+            **report(rows, p, saved["threshold"]), "config": cfg, **facts(device),
+            "scores": [round(q, 4) for q in p.tolist()], "labels": [r.label for r in rows],
+            "group_of": np.unique([unit(r) for r in rows], return_inverse=True)[1].tolist()}
 
 # %% ../nbs/08_evaluation.ipynb #08-021
 def show(
     r: dict[str, object],           # As returned by `evaluate`
 ) -> str:
     "The few lines that end an evaluation."
-    lines = [f"run {r['run']}, trained on {r['trained_on']}", f"{r['images']} faces of {r['data']}, scored one by one; interval over {r['groups']} identities, videos or pictures",
-             f"AUC            {r['auc']:.4f}   (95 % {r['auc_95'][0]:.4f} to {r['auc_95'][1]:.4f})", f"accuracy       {r['accuracy']:.4f}   at 0.5; {r['accuracy_at_val_threshold']:.4f} at the val threshold {r['threshold']:.3f}",
-             f"log-loss       {r['log_loss']:.4f} nats", f"EER            {r['eer']:.4f}", f"AP             {r['ap']:.4f}"]
+    lines = [f"run {r['run']}, trained on {r['trained_on']}",
+             f"{r['images']} faces of {r['data']}, scored one by one; "
+             f"interval over {r['groups']} identities, videos or pictures",
+             f"AUC            {r['auc']:.4f}   (95 % {r['auc_95'][0]:.4f} to {r['auc_95'][1]:.4f})",
+             f"accuracy       {r['accuracy']:.4f}   at 0.5; "
+             f"{r['accuracy_at_val_threshold']:.4f} at the val threshold {r['threshold']:.3f}",
+             f"log-loss       {r['log_loss']:.4f} nats",
+             f"EER            {r['eer']:.4f}",
+             f"AP             {r['ap']:.4f}"]
     if r["trained_on"] == "ClueFaces":
         lines.append("note: this detector has only seen drawn faces, never a photograph")
     return "\n".join(lines + [f"AUC {m:10} {v:.4f}" for m, v in r.get("auc_per_method", {}).items()])

@@ -18,7 +18,7 @@ def marginal(
     axes: str,      # Names of its axes, as "z1 z2 y"
     keep: str,      # Names to keep; the others are summed away
 ) -> Tensor:        # Table over `keep`
-    "Sum a joint table down to the variables named in `keep`. ValueError if it is no distribution or a name is unknown."
+    "Sum a joint table down to the variables in `keep`. ValueError if it is no distribution or a name is unknown."
     names, kept = axes.split(), keep.split()
     if len(set(names)) != len(names) or len(set(kept)) != len(kept):
         raise ValueError(f"a variable is named twice in '{axes}' or '{keep}'; name each axis once")
@@ -27,7 +27,8 @@ def marginal(
     if unknown := set(kept) - set(names):
         raise ValueError(f"'{unknown.pop()}' is not among the axes '{axes}'")
     if (p < 0).any() or not torch.isclose(p.sum(), torch.ones_like(p.sum()), atol=1e-6):
-        raise ValueError(f"not a distribution: entries from {p.min():.3g}, sum {p.sum():.6g}; they must be >= 0 and sum to 1")
+        raise ValueError(f"not a distribution: entries from {p.min():.3g}, sum {p.sum():.6g}; "
+                         "they must be >= 0 and sum to 1")
     return reduce(p, f"{axes} -> {keep}", "sum")
 
 # %% ../nbs/00_information.ipynb #00-011

@@ -68,7 +68,8 @@ def objective(
     if gil or (lil and mode == "paper"):                # released: only the global loss fits the head on Z
         terms["ce"] = terms["ce"] + ce(out.logits_all)
     if lil:
-        terms["ce"] = terms["ce"] + n * F.cross_entropy(rearrange(out.logits_without.float(), "n b k -> b k n"), repeat(y, "b -> b n", n=n))
+        terms["ce"] = terms["ce"] + n * F.cross_entropy(
+            rearrange(out.logits_without.float(), "n b k -> b k n"), repeat(y, "b -> b n", n=n))
         information = local_information(out, mode, T)
         terms["lil"] = torch.exp(-information) if bounded else -information
     if gil:
@@ -91,7 +92,8 @@ class AutomaticWeights(nn.Module):
     ) -> Tensor:                        # Scalar
         "The weighted total. ValueError for a negative term, which would have no minimum."
         if negative := [name for name, value in terms.items() if value < 0]:
-            raise ValueError(f"term '{negative[0]}' is negative; automatic weights need terms >= 0: use bounded=True or fixed weights")
+            raise ValueError(f"term '{negative[0]}' is negative; automatic weights need terms >= 0: "
+                             "use bounded=True or fixed weights")
         return sum(.5 / self.w[name] ** 2 * value + torch.log1p(self.w[name] ** 2) for name, value in terms.items())
 
 # %% ../nbs/04_losses.ipynb #04-026

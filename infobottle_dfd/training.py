@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['score', 'equal_error', 'metrics', 'Config', 'pick_device', 'make_data', 'reseed', 'lr_at', 'losses', 'information',
-           'write', 'write_json', 'new_folder', 'Learner', 'train_epoch', 'facts', 'validate', 'test_report', 'fit',
-           'load_run', 'draw_curves', 'table', 'Train', 'open_folder', 'command', 'main']
+           'write', 'write_json', 'new_folder', 'Learner', 'train_epoch', 'facts', 'validate', 'test_report', 'keep',
+           'trained_on', 'load_run', 'fit', 'draw_curves', 'table', 'Train', 'open_folder', 'command', 'main']
 
 # %% ../nbs/07_training.ipynb #07-002
 import json
@@ -15,7 +15,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -50,7 +50,8 @@ def score(
     detector.eval()
     device = next(detector.parameters()).device
     parts = []
-    for x, _ in DataLoader(data, sampler=BatchSampler(range(len(data)), batch, False), batch_size=None, num_workers=workers):
+    order = BatchSampler(range(len(data)), batch, drop_last=False)
+    for x, _ in DataLoader(data, sampler=order, batch_size=None, num_workers=workers):
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             out = detector(x.to(device).float() / 255)
         parts.append([t.float().cpu() for t in out[:4]])
@@ -73,8 +74,9 @@ def metrics(
     threshold: float = .5,          # At or above it a face counts as fake
 ) -> dict[str, float]:
     "AUC, accuracy at the threshold, log-loss in nats, equal error rate and average precision."
-    return {"auc": float(roc_auc_score(y, p)), "accuracy": float(((p >= threshold).long() == y).float().mean()),
-            "log_loss": float(log_loss(y, p.double(), labels=[0, 1])), "eer": equal_error(y, p)[0], "ap": float(average_precision_score(y, p))}
+    right = (p >= threshold).long() == y
+    return {"auc": float(roc_auc_score(y, p)), "accuracy": right.float().mean().item(), "eer": equal_error(y, p)[0],
+            "log_loss": float(log_loss(y, p.double(), labels=[0, 1])), "ap": float(average_precision_score(y, p))}
 
 # %% ../nbs/07_training.ipynb #07-013
 @dataclass
@@ -106,11 +108,13 @@ class Config:
 
     def check(self) -> "Config":
         "Itself, or an InputError that names the first setting that cannot work."
-        choices = {"backbone": list(BACKBONES), "mode": ["released", "paper"], "weighting": ["automatic", "fixed"], "device": ["auto", "cpu", "cuda"]}
+        choices = {"backbone": list(BACKBONES), "mode": ["released", "paper"], "weighting": ["automatic", "fixed"],
+                   "device": ["auto", "cpu", "cuda"]}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"unknown {name} '{getattr(self, name)}'; choose one of {', '.join(allowed)}")
-        for name, least in {"n": 1, "d": 1, "epochs": 1, "batch": 2, "images": 4, "size": 32}.items():
+        least_of = {"n": 1, "d": 1, "epochs": 1, "batch": 2, "images": 4, "size": 32, "seed": 0, "workers": 0}
+        for name, least in least_of.items():
             if getattr(self, name) < least:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least {least}")
         if not (0 < self.lr < math.inf):
@@ -123,8 +127,8 @@ def pick_device(
 ) -> torch.device:
     "The device to use; auto takes the GPU if there is one. InputError for a GPU that is not there."
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device 'cuda' was asked for, but PyTorch sees no GPU here; use --device cpu or --device auto")
-    return torch.device("cuda" if name == "cuda" or (name == "auto" and torch.cuda.is_available()) else "cpu")
+        raise InputError("device 'cuda': PyTorch sees no GPU here; use --device cpu or --device auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 # %% ../nbs/07_training.ipynb #07-017
 def make_data(
@@ -133,8 +137,9 @@ def make_data(
     "The data sets of a run."
     if cfg.data is None:
         plan = {"leave_out": cfg.leave_out, "shortcut": cfg.shortcut}
-        sets = {"train": ClueFaces(cfg.images, cfg.size, 10 * cfg.seed + 1, **plan), "val": ClueFaces(1000, cfg.size, 10 * cfg.seed + 2, **plan)}
-        return sets | {"test": ClueFaces(2000, cfg.size, 3)} | {c: ClueFaces(800, cfg.size, 4 + i, only=c) for i, c in enumerate(CLUES)}
+        sets = {"train": ClueFaces(cfg.images, cfg.size, 10 * cfg.seed + 1, **plan),
+                "val": ClueFaces(1000, cfg.size, 10 * cfg.seed + 2, **plan), "test": ClueFaces(2000, cfg.size, 3)}
+        return sets | {c: ClueFaces(800, cfg.size, 4 + i, only=c) for i, c in enumerate(CLUES)}
     rows = with_splits(read_faces(cfg.data), cfg.data)
     check_pictures([r for part in rows.values() for r in part])
     return {name: FaceFiles(part, cfg.size) for name, part in rows.items() if part}
@@ -183,7 +188,8 @@ def information(
     ce = lambda logits: F.cross_entropy(logits, y)
     p = y.float().mean()
     entropy = -(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p))
-    return {"alone": [float(entropy - ce(t)) for t in out.logits_alone], "added": [float(ce(t) - ce(out.logits_all)) for t in out.logits_without]}
+    return {"alone": [float(entropy - ce(t)) for t in out.logits_alone],
+            "added": [float(ce(t) - ce(out.logits_all)) for t in out.logits_without]}
 
 # %% ../nbs/07_training.ipynb #07-032
 def write(
@@ -226,8 +232,10 @@ class Learner(nn.Module):
         self.detector = ForgeryDetector(cfg.n, cfg.d, cfg.backbone, cfg.weights)
         self.weighting = AutomaticWeights() if cfg.weighting == "automatic" else None
         self.to(device, memory_format=torch.channels_last if cfg.bf16 else torch.preserve_format)
-        extra = [{"params": self.weighting.parameters(), "weight_decay": 0.}] if self.weighting else []
-        self.optimizer = torch.optim.AdamW([{"params": self.detector.parameters()}, *extra], lr=cfg.lr, weight_decay=cfg.weight_decay, fused=True)
+        groups = [{"params": self.detector.parameters(), "weight_decay": cfg.weight_decay}]
+        if self.weighting:
+            groups.append({"params": self.weighting.parameters(), "weight_decay": 0.})
+        self.optimizer = torch.optim.AdamW(groups, lr=cfg.lr, fused=True)
 
     def state(self) -> dict:
         "Everything, as tensors and plain values."
@@ -251,15 +259,17 @@ def train_epoch(
     device = next(learner.parameters()).device
     reseed(cfg.seed, epoch)
     steps = max(1, len(data) // cfg.batch)
-    order = BatchSampler(torch.randperm(len(data)).tolist(), min(cfg.batch, len(data)), True)
+    order = BatchSampler(torch.randperm(len(data)).tolist(), min(cfg.batch, len(data)), drop_last=True)
+    batches = DataLoader(data, sampler=order, batch_size=None, num_workers=cfg.workers, pin_memory=device.type == "cuda")
     sums: dict[str, float] = {}
-    for step, (x, y) in enumerate(DataLoader(data, sampler=order, batch_size=None, num_workers=cfg.workers, pin_memory=device.type == "cuda")):
+    for step, (x, y) in enumerate(batches):
         reseed(cfg.seed, epoch, step + 1)
         for group in learner.optimizer.param_groups:
             group["lr"] = lr_at((epoch - 1) * steps + step, cfg.epochs * steps, cfg.lr)
-        total, terms = losses(learner.detector, learner.weighting, x.to(device, non_blocking=True), y.to(device, non_blocking=True), cfg)
+        x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
+        total, terms = losses(learner.detector, learner.weighting, x, y, cfg)
         if not total.isfinite():
-            raise InputError(f"the loss became {total.item()} in epoch {epoch}, step {step + 1}; lower the learning rate (--lr, now {cfg.lr})")
+            raise InputError(f"the loss is {total.item()} in epoch {epoch}, step {step + 1}; lower the learning rate --lr ({cfg.lr})")
         learner.optimizer.zero_grad()
         total.backward()
         learner.optimizer.step()
@@ -275,7 +285,8 @@ def facts(
 ) -> dict[str, object]:
     "What a reader of a number needs to know of the machine."
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    return {"device": name, "versions": {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__}}
+    versions = {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__}
+    return {"device": name, "versions": versions}
 
 # %% ../nbs/07_training.ipynb #07-040
 def validate(
@@ -296,58 +307,45 @@ def test_report(
     cfg: Config,                    # Settings
 ) -> dict[str, object]:
     "Metrics on the test set, read once; AUC per clue where the sets are known."
-    out = score(detector, sets["test"], bf16=cfg.bf16, workers=cfg.workers)
-    p = out.logits_global.softmax(-1)[:, 1]
-    report = {"images": len(p), **metrics(sets["test"].y, p), "accuracy_at_val_threshold": metrics(sets["test"].y, p, threshold)["accuracy"]}
-    clues = {c: score(detector, sets[c], bf16=cfg.bf16).logits_global.softmax(-1)[:, 1] for c in CLUES if c in sets}
-    return report | ({"auc_per_clue": {c: metrics(sets[c].y, q)["auc"] for c, q in clues.items()}} if clues else {})
-
-# %% ../nbs/07_training.ipynb #07-042
-def fit(
-    cfg: Config,                        # Settings
-    out: str | Path | None = None,      # The run folder, gone on with if it holds a last.pt; None: the first free runs/NAME-k
-) -> dict[str, object]:                 # The test report, as in test.json, and the folder as "run"
-    "Train, keep the best epoch by validation AUC, read the test set once."
-    cfg, start = cfg.check(), time.time()
-    device = pick_device(cfg.device)
-    learner, sets = Learner(cfg, device), make_data(cfg)
-    out = new_folder("cluefaces" if cfg.data is None else Path(cfg.data).stem) if out is None else Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / "config.json", asdict(cfg))
-    history, best = [], -1.
-    if (out / "last.pt").exists():
-        saved = torch.load(out / "last.pt", map_location=device, weights_only=True)
-        learner.load(saved)
-        history, best = saved["history"], saved["best"]
-    name, per_epoch = "ClueFaces" if cfg.data is None else Path(cfg.data).name, len(sets["train"]) // cfg.batch * cfg.batch
-    with tqdm(total=cfg.epochs * per_epoch, initial=len(history) * per_epoch, unit="img", disable=None) as bar:
-        for epoch in range(len(history) + 1, cfg.epochs + 1):
-            terms, val = train_epoch(learner, sets["train"], cfg, epoch, bar), validate(learner, sets["val"], cfg)
-            weight = {k: (.5 / w.detach() ** 2).item() for k, w in learner.weighting.w.items()} if learner.weighting else {}
-            history.append({"epoch": epoch, "train": terms, "weight": weight, "val": val, "seconds": round(time.time() - start, 1)})
-            if val["auc"] > best:
-                best = val["auc"]
-                write(out / "best.pt", lambda p: torch.save({"model": learner.detector.state_dict(), "config": asdict(cfg), "epoch": epoch,
-                                                             "threshold": val["threshold"], "trained_on": name}, p))
-            write(out / "metrics.jsonl", lambda p: p.write_text("".join(json.dumps(h) + "\n" for h in history)))
-            write(out / "last.pt", lambda p: torch.save({**learner.state(), "history": history, "best": best}, p))
-            tqdm.write(f"epoch {epoch} of {cfg.epochs}: " + ", ".join(f"{k} {v:.3f}" for k, v in terms.items()) + f"; val AUC {val['auc']:.4f}")
-    write(out / "curves.png", lambda p: draw_curves(history).savefig(p, format="png", dpi=110))
-    detector, saved = load_run(out, device)
-    report = {"trained_on": name, "epoch": saved["epoch"], "val_auc": best, **(test_report(detector, sets, saved["threshold"], cfg) if "test" in sets else {})}
-    report |= {"seconds": round(time.time() - start, 1), "config": asdict(cfg), **facts(device)}
-    write_json(out / "test.json", report)
-    return report | {"run": str(out)}
+    if "test" not in sets:
+        return {}
+    p = {name: score(detector, data, bf16=cfg.bf16, workers=cfg.workers).logits_global.softmax(-1)[:, 1]
+         for name, data in sets.items() if name not in ("train", "val")}
+    y = sets["test"].y
+    report = {"images": len(y), **metrics(y, p["test"])}
+    report["accuracy_at_val_threshold"] = metrics(y, p["test"], threshold)["accuracy"]
+    clues = {name: metrics(sets[name].y, q)["auc"] for name, q in p.items() if name != "test"}
+    return report | ({"auc_per_clue": clues} if clues else {})
 
 # %% ../nbs/07_training.ipynb #07-043
+def keep(
+    out: Path,                  # The run folder
+    learner: Learner,           # After an epoch
+    cfg: Config,                # Settings
+    history: list[dict],        # One entry an epoch, the newest last
+) -> None:
+    "Write best.pt, metrics.jsonl and last.pt."
+    val = history[-1]["val"]
+    if val["auc"] > max((h["val"]["auc"] for h in history[:-1]), default=-1):
+        best = {"model": learner.detector.state_dict(), "config": asdict(cfg), "epoch": history[-1]["epoch"],
+                "threshold": val["threshold"], "val_auc": val["auc"], "trained_on": trained_on(cfg)}
+        write(out / "best.pt", lambda p: torch.save(best, p))
+    write(out / "metrics.jsonl", lambda p: p.write_text("".join(json.dumps(h) + "\n" for h in history)))
+    write(out / "last.pt", lambda p: torch.save({**learner.state(), "history": history}, p))
+
+def trained_on(cfg: Config) -> str:
+    "Name of the training set."
+    return "ClueFaces" if cfg.data is None else Path(cfg.data).stem
+
+# %% ../nbs/07_training.ipynb #07-044
 def load_run(
     run: str | Path,                                # A run folder
     device: torch.device = torch.device("cpu"),     # Where to put the detector
-) -> tuple[ForgeryDetector, dict]:                  # The detector in evaluation mode; configuration, threshold, training set, epoch
+) -> tuple[ForgeryDetector, dict]:                  # The detector, ready to use; config, threshold, trained_on, epoch, val_auc
     "The best epoch of a run. InputError if the folder holds none."
     path = Path(run) / "best.pt"
     if not path.is_file():
-        raise InputError(f"{run}: no trained detector here (best.pt is missing); name a run folder made by infobottle-train")
+        raise InputError(f"{run}: no trained detector here (best.pt is missing); name a folder made by infobottle-train")
     try:
         saved = torch.load(path, map_location=device, weights_only=True)
         cfg = Config(**saved["config"])
@@ -357,7 +355,41 @@ def load_run(
         raise InputError(f"{path}: not a detector of this version of the package ({type(e).__name__}); train it again") from None
     return detector.to(device).eval(), saved
 
-# %% ../nbs/07_training.ipynb #07-044
+# %% ../nbs/07_training.ipynb #07-045
+def fit(
+    cfg: Config,                        # Settings
+    out: str | Path | None = None,      # The run folder, gone on with if it holds last.pt; None: a free runs/NAME-k
+) -> dict[str, object]:                 # The test report, as in test.json, and the folder as "run"
+    "Train, keep the best epoch by validation AUC, read the test set once."
+    cfg, start = cfg.check(), time.time()
+    device = pick_device(cfg.device)
+    learner, sets, history = Learner(cfg, device), make_data(cfg), []
+    out = new_folder(trained_on(cfg).lower()) if out is None else Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / "config.json", asdict(cfg))
+    if (out / "last.pt").exists():
+        saved = torch.load(out / "last.pt", map_location=device, weights_only=True)
+        history = saved["history"]
+        learner.load(saved)
+    images = len(sets["train"]) // cfg.batch * cfg.batch
+    with tqdm(total=cfg.epochs * images, initial=len(history) * images, unit="img", disable=None) as bar:
+        for epoch in range(len(history) + 1, cfg.epochs + 1):
+            terms = train_epoch(learner, sets["train"], cfg, epoch, bar)
+            val = validate(learner, sets["val"], cfg)
+            weight = {k: .5 / w.item() ** 2 for k, w in learner.weighting.w.items()} if learner.weighting else {}
+            seconds = round(time.time() - start, 1)
+            history.append({"epoch": epoch, "train": terms, "weight": weight, "val": val, "seconds": seconds})
+            keep(out, learner, cfg, history)
+            shown = ", ".join(f"{k} {v:.3f}" for k, v in terms.items())
+            tqdm.write(f"epoch {epoch} of {cfg.epochs}: {shown}; val AUC {val['auc']:.4f}")
+    write(out / "curves.png", lambda p: draw_curves(history).savefig(p, format="png", dpi=110))
+    detector, best = load_run(out, device)
+    report = {k: best[k] for k in ("trained_on", "epoch", "val_auc")} | test_report(detector, sets, best["threshold"], cfg)
+    report |= {"seconds": round(time.time() - start, 1), "config": asdict(cfg), **facts(device)}
+    write_json(out / "test.json", report)
+    return report | {"run": str(out)}
+
+# %% ../nbs/07_training.ipynb #07-046
 def draw_curves(
     history: list[dict],            # Lines of metrics.jsonl
 ) -> matplotlib.figure.Figure:
@@ -369,22 +401,24 @@ def draw_curves(
     ax[0].set(ylabel="loss terms, train"); ax[0].legend(frameon=False)
     ax[1].plot(epochs, [h["val"]["auc"] for h in history], "o-"); ax[1].set(ylabel="AUC, val")
     for a, what in zip(ax[2:], ("alone", "added")):
-        a.plot(epochs, [h["val"]["information"][what] for h in history], "o-"); a.set(ylabel=f"nats {what}, one line a block")
+        a.plot(epochs, [h["val"]["information"][what] for h in history], "o-")
+        a.set(ylabel=f"nats {what}, one line a block")
     for a in ax: a.set(xlabel="epoch")
     return fig
 
-# %% ../nbs/07_training.ipynb #07-046
+# %% ../nbs/07_training.ipynb #07-048
 def table(
     report: dict[str, object],      # As returned by `fit`
 ) -> str:
     "The few lines that end a run."
     lines = [f"trained on {report['trained_on']}, best of {report['config']['epochs']} epochs on val: {report['epoch']}"]
     if "auc" in report:
-        lines += [f"test images    {report['images']}", f"test AUC       {report['auc']:.4f}", f"accuracy       {report['accuracy']:.4f}", f"log-loss       {report['log_loss']:.4f} nats"]
+        lines += [f"test images    {report['images']}", f"test AUC       {report['auc']:.4f}",
+                  f"accuracy       {report['accuracy']:.4f}", f"log-loss       {report['log_loss']:.4f} nats"]
     lines += [f"AUC {c:10} {v:.4f}" for c, v in report.get("auc_per_clue", {}).items()]
     return "\n".join([*lines, f"seconds        {report['seconds']:.0f}", f"run folder     {report['run']}"])
 
-# %% ../nbs/07_training.ipynb #07-056
+# %% ../nbs/07_training.ipynb #07-058
 @dataclass
 class Train:
     "Train a forgery detector and test it: on drawn ClueFaces, or on --data."
@@ -395,7 +429,7 @@ class Train:
 def open_folder(
     args: Train,                    # What was asked for
 ) -> tuple[Config, Path | None]:    # Settings, and the folder if it was named
-    "Settings and folder of a run. InputError for a folder that exists without --resume, or settings that differ from its own."
+    "Settings and folder of a run. InputError for a folder in the way, or settings that differ from a resumed run's."
     if args.out is None or not args.resume:
         if args.resume:
             raise InputError("--resume needs --out FOLDER, the run to go on with")
@@ -408,10 +442,11 @@ def open_folder(
         raise InputError(f"{args.out}: no run to resume (config.json is missing or unreadable)") from None
     for k, v in asdict(args.config).items():
         if v not in (getattr(Config, k), getattr(saved, k)):
-            raise InputError(f"--{k.replace('_', '-')} {v} differs from the run's own {getattr(saved, k)}; --resume goes on as it was configured")
+            option, own = k.replace("_", "-"), getattr(saved, k)
+            raise InputError(f"--{option} {v} differs from the run's own {own}; --resume goes on as it was configured")
     return saved, args.out
 
-# %% ../nbs/07_training.ipynb #07-057
+# %% ../nbs/07_training.ipynb #07-059
 def command(
     run: Callable[[], None],        # What to do
 ) -> None:
@@ -425,12 +460,12 @@ def command(
         print(f"{Path(sys.argv[0]).name}: stopped", file=sys.stderr)
         sys.exit(130)
 
-# %% ../nbs/07_training.ipynb #07-058
+# %% ../nbs/07_training.ipynb #07-060
 def main() -> None:
     "infobottle-train"
     command(lambda: print(table(fit(*open_folder(tyro.cli(Train))))))
 
-# %% ../nbs/07_training.ipynb #07-061
+# %% ../nbs/07_training.ipynb #07-063
 #| eval: false
 if __name__ == "__main__":
     main()

@@ -2,6 +2,7 @@
 
 DATA holds dfdc_pairs/, ciplab_256/ and weights/. Every arm and seed is one infobottle-train and two infobottle-evaluate
 (dfdc_pairs/test, and all of ciplab_256); its numbers go to one JSON beside this file, and what is there already is skipped.
+A run that was cut off goes on where it stopped.
 """
 import argparse
 import csv
@@ -46,9 +47,12 @@ def run(args: argparse.Namespace, arm: str, seed: int, result: Path) -> None:
         for k in ("run", "data", "config", "device", "versions"):
             r.pop(k, None)
     report = json.loads((out / "test.json").read_text())
+    history = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    seconds, information = history[-1]["seconds"], history[report["epoch"] - 1]["val"]["information"]
     command = f"infobottle-train --data dfdc_pairs.csv {options}".replace(f"{args.data}/weights/", "")
-    result.write_text(json.dumps({"arm": arm, "seed": seed, "command": command, "seconds": report["seconds"], "val_auc": report["val_auc"], "epoch": report["epoch"], **numbers, **facts}) + "\n")
-    print(f"{name}: val {report['val_auc']:.4f}, dfdc_pairs {numbers['dfdc_pairs']['auc']:.4f}, ciplab_256 {numbers['ciplab_256']['auc']:.4f}, {report['seconds']:.0f} s", flush=True)
+    found = {"arm": arm, "seed": seed, "command": command, "seconds": seconds, "val_auc": report["val_auc"], "epoch": report["epoch"], "information": information}
+    result.write_text(json.dumps({**found, **numbers, **facts}) + "\n")
+    print(f"{name}: val {report['val_auc']:.4f}, dfdc_pairs {numbers['dfdc_pairs']['auc']:.4f}, ciplab_256 {numbers['ciplab_256']['auc']:.4f}, {seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
