@@ -27,7 +27,8 @@ def complements(
     z: Tensor,      # Local representations, (n b d)
 ) -> Tensor:        # Z without z_i for every i, (n m b d)
     "All leave-one-out complements Z\\z_i."
-    return z[others(len(z)).to(z.device)]
+    n = len(z)
+    return rearrange(z.index_select(0, others(n).flatten().to(z.device)), "(n m) b d -> n m b d", n=n)
 
 # %% ../nbs/03_aggregation.ipynb #03-011
 class Heads(nn.Module):

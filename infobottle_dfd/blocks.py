@@ -41,7 +41,7 @@ def read_weights(
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise InputError(f"{path}: no such weights file") from None
-    except Exception as e:
+    except Exception as e:                              # a damaged file can raise anything
         raise InputError(f"{path}: not a file of plain tensors ({type(e).__name__}); "
                          "save it as torch.save(model.state_dict(), path)") from None
     if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):
@@ -134,7 +134,7 @@ class LocalBlocks(nn.Module):
         self,
         maps: Tensor,   # (n b f h' w')
     ) -> Tensor:        # (n b d)
-        "Average each map over the face and project: z_i = W_i mean(F_i) + b_i."
+        "Average each map over the face and project: z_i = W_i^T mean(F_i) + b_i."
         return einsum(reduce(maps, "n b f h w -> n b f", "mean"), self.weight, "n b f, n f d -> n b d") + self.bias
 
     def forward(

@@ -19,7 +19,7 @@ def posterior(
     "The true opinion about y of an observer who sees `given`."
     kept = " ".join(a if a in [*given.split(), "y"] else "1" for a in axes.split())
     joint = reduce(p, f"{axes} -> {kept}", "sum")
-    return joint / joint.sum(axes.split().index("y"), keepdim=True)
+    return (joint / joint.sum(axes.split().index("y"), keepdim=True)).nan_to_num(0)       # 0 where nothing is ever seen
 
 # %% ../nbs/01_bottleneck.ipynb #01-008
 def expected_kl(

@@ -47,7 +47,7 @@ class Portrait:
         rng: torch.Generator,   # Source of all randomness
     ):
         b = self.b = len(clues)
-        self.rng, self.clue = rng, rearrange(clues.float(), "b k -> k b 1 1")
+        self.rng, self.clue = rng, rearrange(clues.float(), "b q -> q b 1 1")
         v, u = torch.meshgrid(*[torch.linspace(-1, 1, size)] * 2, indexing="ij")
         angle, scale, u, v = self.normal(.08), self.uniform(1.12, 1.32), u - self.normal(.04), v - self.normal(.04)
         self.x = (u * angle.cos() + v * angle.sin()) / scale
@@ -123,7 +123,7 @@ def paint_eyes(
     hue = torch.rand(p.b, 1, generator=p.rng) + torch.tensor([0, 1 / 3, 2 / 3])
     false = rearrange(.42 + .36 * (2 * math.pi * hue).cos(), "b c -> b c 1 1")
     near = (false - p.iris).norm(dim=1, keepdim=True) < .35
-    false = torch.where(near, false.roll(1, 1), false)
+    false = torch.where(near, false.roll(1, 1), false)          # too near the true colour: turn the wheel by a third
     false = torch.lerp(p.iris, false, (p.clue[0] * p.uniform(.7, 1.))[:, None])
     left = (p.uniform(0, 1) < .5)[:, None]
     height, iris, gaze, brow, tilt = (
@@ -178,7 +178,7 @@ def photograph(
 ) -> Tensor:            # Pictures, (b 3 h w) uint8
     "Forge mouth, seam and texture where the clues say so, then soften, add noise and expose."
     blur = lambda x, k: F.avg_pool2d(F.pad(x, (k // 2,) * 4, mode="replicate"), k, 1)
-    x, (_, mouth, seam, texture) = p.image, rearrange(masks, "b k h w -> k b 1 h w")
+    x, (_, mouth, seam, texture) = p.image, rearrange(masks, "b q h w -> q b 1 h w")
     on = lambda clue, lo, hi: (p.clue[clue] * p.uniform(lo, hi))[:, None]
     tint = F.normalize(torch.randn(p.b, 3, 1, 1, generator=p.rng), dim=1)
     x = x * (1 + tint * seam * on(2, .10, .20))

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from .blocks import InputError
 from .data import Face, FaceFiles, check_pictures, read_faces, unit
-from .training import command, facts, load_run, metrics, pick_device, score, write_json
+from .metrics import metrics, score
+from .runs import command, facts, load_run, pick_device, write_json
 
 # %% ../nbs/08_evaluation.ipynb #08-007
 def bootstrap_auc(

@@ -21,7 +21,7 @@ from .aggregation import ForgeryDetector
 from .blocks import InputError
 from .data import load_face
 from .evaluation import newest_run
-from .training import command, load_run, pick_device, write
+from .runs import command, load_run, pick_device, write
 
 # %% ../nbs/09_explaining.ipynb #09-006
 def block_maps(
@@ -67,7 +67,7 @@ class Predict:
     "Score face pictures: the probability of being fake, and what it rests on."
     images: Annotated[tuple[Path, ...], tyro.conf.Positional]       # Pictures of one face each
     run: Path | None = None                                         # Run folder; without it the newest under runs/
-    picture: Path | None = None                                     # Also draw faces and block heatmaps here (PNG, PDF or SVG)
+    picture: Path | None = None                                     # Also draw faces and heatmaps here (PNG, PDF, SVG)
     device: str = "auto"                                            # auto, cpu or cuda
 
 # %% ../nbs/09_explaining.ipynb #09-018
@@ -91,8 +91,9 @@ def predict(
         write(args.picture, lambda path: figure.savefig(path, format=args.picture.suffix[1:].lower(), dpi=110))
     lines = [f"run {run}, trained on {saved['trained_on']}; fake at {saved['threshold']:.3f} or above (chosen on val)"]
     if saved["trained_on"] == "ClueFaces":
-        lines.append("note: this detector has only seen drawn faces, never a photograph; on photographs its score means nothing")
-    return "\n".join(lines + [f"{q:.4f}  {'fake' if q >= saved['threshold'] else 'real'}  {f}" for q, f in zip(p.tolist(), args.images)])
+        lines.append("note: this detector has only seen drawn faces, never a photograph; of photographs its score says nothing")
+    verdict = ["fake" if q >= saved["threshold"] else "real" for q in p.tolist()]
+    return "\n".join(lines + [f"{q:.4f}  {v}  {f}" for q, v, f in zip(p.tolist(), verdict, args.images)])
 
 # %% ../nbs/09_explaining.ipynb #09-019
 def main() -> None:

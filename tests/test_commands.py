@@ -84,6 +84,8 @@ def test_bad_data(call, bad, run_folder, what, word):
     (("--lr", "0"), "lr is 0.0; it must be above 0"),
     (("--shortcut", "nose"), "unknown clue 'nose'; choose one of eyes"),
     (("--out", "EXISTING"), "exists already; add --resume"),
+    (("--data", "x", "--shortcut", "eyes"), "are for drawn ClueFaces"),
+    (("--alpha", "2"), "set weighting to fixed"),
     (("--resume",), "--resume needs --out"),
     (("--resume", "--out", "nothing"), "no run to resume"),
     pytest.param(("--device", "cuda"), "PyTorch sees no GPU here; use --device cpu", marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"))], ids=str)

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torchvision.models import mobilenet_v2
 
-from infobottle_dfd.aggregation import ForgeryDetector, Heads
+from infobottle_dfd.aggregation import ForgeryDetector, Heads, complements
 from infobottle_dfd.blocks import InputError, LocalBlocks, make_backbone
 
 
@@ -62,3 +62,13 @@ def test_frozen_heads():
     assert z.grad.abs().min() > 0 and all(p.grad is None for p in heads.parameters())
     for a, b in zip(heads(z), heads(z, frozen=True)):
         assert torch.equal(a, b)
+
+
+def test_complements_have_one_gradient():
+    "On several threads, the gradient of the leave-one-out complements is the same bits every time."
+    def gradient():
+        z = torch.randn(4, 64, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        (complements(z) * torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))).sum().backward()
+        return z.grad
+    first = gradient()
+    assert all(torch.equal(first, gradient()) for _ in range(50))

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from infobottle_dfd import training
-from infobottle_dfd.training import Config, fit, load_run, metrics
+from infobottle_dfd.metrics import metrics
+from infobottle_dfd.runs import Config, load_run
+from infobottle_dfd.training import fit
 
-SMALL = Config(images=256, size=32, n=2, d=8, epochs=3, batch=16)
+SMALL = Config(images=256, size=32, n=3, d=32, epochs=3, batch=16)
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +49,7 @@ def test_best_epoch_is_chosen_on_val(tmp_path):
     assert saved["threshold"] == history[report["epoch"] - 1]["val"]["threshold"] and saved["trained_on"] == "ClueFaces"
 
 
-CHILD = "import sys; from infobottle_dfd.training import *; fit(Config(data=sys.argv[1], size=32, n=2, d=8, epochs=40, batch=8), sys.argv[2])"
+CHILD = "import sys; from infobottle_dfd.training import Config, fit; fit(Config(data=sys.argv[1], size=32, n=2, d=8, epochs=40, batch=8), sys.argv[2])"
 
 
 def test_sigkill_and_resume(tmp_path, face_folder):
