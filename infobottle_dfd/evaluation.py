@@ -93,8 +93,8 @@ def evaluate(
     args: Evaluate,                 # What was asked for
 ) -> dict[str, object]:
     "Score the faces of a data set with a run's detector."
-    if args.device not in ("auto", "cpu", "cuda"):
-        raise InputError(f"unknown device '{args.device}'; choose one of auto, cpu, cuda")
+    if args.json and not args.json.parent.is_dir():
+        raise InputError(f"{args.json.parent}: no such folder; make it first, or write --json elsewhere")
     run, device = args.run or newest_run(), pick_device(args.device)
     detector, saved = load_run(run, device)
     rows = read_faces(args.data)

@@ -50,12 +50,12 @@ def picture(
     fig = matplotlib.figure.Figure(figsize=(1.7 * (n + 1), 1.9 * b), layout="constrained")
     axes = fig.subplots(b, n + 1, squeeze=False)
     for j in range(b):
-        face, top = rearrange(x[j], "c h w -> h w c").numpy(), heat[:, j].max().clamp_min(1e-9)
+        face, top = rearrange(x[j], "c h w -> h w c").numpy(), float(heat[:, j].max().clamp_min(1e-9))
         axes[j, 0].imshow(face)
         axes[j, 0].set_title(f"{names[j]}\nfake: {p[j]:.3f}", fontsize=8)
         for i in range(n):
             axes[j, i + 1].imshow(face.mean(-1), cmap="gray", vmin=0, vmax=1)
-            axes[j, i + 1].imshow(heat[i, j], cmap="inferno", alpha=.6, vmin=0, vmax=top)
+            axes[j, i + 1].imshow(heat[i, j].numpy(), cmap="inferno", alpha=.6, vmin=0, vmax=top)
             axes[j, i + 1].set_title(f"block {i + 1}", fontsize=8)
     for a in axes.flat:
         a.set_axis_off()
@@ -65,7 +65,7 @@ def picture(
 @dataclass
 class Predict:
     "Score face pictures: the probability of being fake, and what it rests on."
-    images: Annotated[tuple[Path, ...], tyro.conf.Positional]       # Pictures of one face each
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]    # Pictures of one face each
     run: Path | None = None                                         # Run folder; without it the newest under runs/
     picture: Path | None = None                                     # Also draw faces and heatmaps here (PNG, PDF, SVG)
     device: str = "auto"                                            # auto, cpu or cuda
@@ -79,10 +79,12 @@ def predict(
         raise InputError("no images given; write infobottle-predict IMAGE...")
     if args.picture and args.picture.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise InputError(f"{args.picture}: pictures are written as .png, .pdf or .svg")
-    run, device = args.run or newest_run(), pick_device(args.device)
-    detector, saved = load_run(run, device)
+    if args.picture and not args.picture.parent.is_dir():
+        raise InputError(f"{args.picture.parent}: no such folder; make it first, or write --picture elsewhere")
     if gone := [f for f in args.images if not f.is_file()]:
         raise InputError(f"{gone[0]}: no such file")
+    run, device = args.run or newest_run(), pick_device(args.device)
+    detector, saved = load_run(run, device)
     x = torch.stack([load_face(f, saved["config"]["size"]) for f in args.images]).float() / 255
     parts = [block_maps(detector, part.to(device)) for part in x.split(32)]
     p, heat = torch.cat([q for q, _ in parts]).cpu(), torch.cat([h for _, h in parts], dim=1).cpu()

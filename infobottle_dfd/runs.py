@@ -51,8 +51,7 @@ class Config:
 
     def check(self) -> "Config":
         "Itself, or an InputError that names the first setting that cannot work."
-        choices = {"backbone": list(BACKBONES), "mode": ["released", "paper"], "weighting": ["automatic", "fixed"],
-                   "device": ["auto", "cpu", "cuda"]}
+        choices = {"backbone": list(BACKBONES), "mode": ["released", "paper"], "weighting": ["automatic", "fixed"]}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"unknown {name} '{getattr(self, name)}'; choose one of {', '.join(allowed)}")
@@ -73,6 +72,8 @@ def pick_device(
     name: str,              # "auto", "cpu" or "cuda"
 ) -> torch.device:
     "The device to use; auto takes the GPU if there is one. InputError for a GPU that is not there."
+    if name not in ("auto", "cpu", "cuda"):
+        raise InputError(f"unknown device '{name}'; choose one of auto, cpu, cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise InputError("device 'cuda': PyTorch sees no GPU here; use --device cpu or --device auto")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -99,7 +99,8 @@ def test_bad_prediction(call, bad, run_folder, face_folder):
     good = next((face_folder / "real").iterdir())
     cut = bad["truncated"] / "fake/broken.jpg"
     for args, word in (((good,), "no trained detector under runs/"), ((good, "--run", bad["empty"]), "best.pt is missing"), (("none.jpg", "--run", run_folder), "none.jpg: no such file"),
-                       ((good, cut, "--run", run_folder, "--picture", "why.png"), "broken.jpg: not a readable picture"), ((good, "--run", run_folder, "--picture", "why.doc"), "written as .png")):
+                       ((good, cut, "--run", run_folder, "--picture", "why.png"), "broken.jpg: not a readable picture"), ((good, "--run", run_folder, "--picture", "why.doc"), "written as .png"),
+                       ((good, "--run", run_folder, "--picture", "no/why.png"), "no: no such folder"), ((good, "--run", run_folder, "--device", "tpu"), "unknown device 'tpu'")):
         one_sentence(*call("predict", *args), word)
     assert not Path("why.png").exists()
     (bad["empty"] / "best.pt").write_bytes(b"no weights")
@@ -127,6 +128,16 @@ def scores_of(images, folder):
     return [order.index(i) for i in images]
 
 
+def test_data_without_a_test_split(call, face_folder, tmp_path):
+    "Trains, chooses on a val cut from train, and says nothing of a test that is not there."
+    lines = "".join(f"{p},{int(p.parent.name == 'fake')},train,,,\n" for p in sorted(face_folder.rglob("*.png")))
+    (tmp_path / "train only.csv").write_text(HEADER + lines)
+    status, out, _ = call("train", "--data", "train only.csv", *TRAIN)
+    assert status == 0 and "test AUC" not in out and "auc" not in json.loads(Path("runs/train only-1/test.json").read_text())
+    one_sentence(*call("evaluate", "--data", "train only.csv"), "split 'test' does not hold both")
+    one_sentence(*call("evaluate", "--data", face_folder, "--json", "no/r.json"), "no: no such folder")
+
+
 def test_drawn_faces_are_no_photographs(call, face_folder):
     assert call("train", "--images", 64, *TRAIN)[0] == 0
     for command in (("evaluate", "--data", face_folder), ("predict", next((face_folder / "real").iterdir()))):
@@ -148,5 +159,5 @@ def test_help():
     running = [subprocess.Popen([shutil.which(f"infobottle-{name}", path=folder), "--help"], stdout=subprocess.PIPE, text=True) for name in MAINS]
     helps = [p.communicate()[0] for p in running]
     assert [p.returncode for p in running] == [0, 0, 0]
-    for text, words in zip(helps, (("--resume", "--backbone", "Local information blocks"), ("--split", "--json"), ("--picture", "IMAGES"))):
+    for text, words in zip(helps, (("--resume", "--backbone", "Local information blocks"), ("--split", "--json"), ("--picture", "IMAGE..."))):
         assert all(w in text for w in words), text
