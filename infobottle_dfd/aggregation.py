@@ -76,6 +76,11 @@ class Outputs(NamedTuple):
     z: Tensor                   # Local representations, (n b d)
     g: Tensor                   # Global representation, (b d)
 
+    @property
+    def p(self) -> Tensor:
+        "Probability of fake, p(y=1|G), (b)."
+        return self.logits_global.float().softmax(-1)[:, 1]
+
 # %% ../nbs/03_aggregation.ipynb #03-022
 class ForgeryDetector(nn.Module):
     "Local information blocks, fusion layer, classifier and measuring heads."

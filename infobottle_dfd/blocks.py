@@ -80,7 +80,7 @@ def make_backbone(
     try:
         net = tiny() if name == "tiny" else MapsOnly(
             get_model(name, weights="DEFAULT" if weights == "imagenet" else None), BACKBONES[name])
-    except OSError as e:
+    except (OSError, RuntimeError) as e:
         raise InputError(f"ImageNet weights of {name} could not be downloaded ({e}); "
                          "give a file of them instead of 'imagenet'") from None
     if weights not in (None, "imagenet"):

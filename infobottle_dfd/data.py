@@ -45,19 +45,16 @@ def read_manifest(
         with open(path, newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
             if missing := set(COLUMNS) - set(table.fieldnames or []):
-                raise InputError(f"{path}: no column '{sorted(missing)[0]}'; "
-                                 f"the first line must be {','.join(COLUMNS)}")
-            rows = [{c: (r[c] or "").strip() for c in COLUMNS} for r in table]
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: not a text file; "
-                         f"a manifest is a CSV with the columns {','.join(COLUMNS)}") from None
-    for line, r in enumerate(rows, 2):
+                raise InputError(f"{path}: no column '{sorted(missing)[0]}'; the first line must be {','.join(COLUMNS)}")
+            rows = [(table.line_num, {c: (r[c] or "").strip() for c in COLUMNS}) for r in table]
+    except (UnicodeDecodeError, csv.Error):
+        raise InputError(f"{path}: not a readable CSV; a manifest has the columns {','.join(COLUMNS)}") from None
+    for line, r in rows:
         if r["label"] not in ("0", "1"):
             raise InputError(f"{path}, line {line}: label '{r['label']}'; write 1 for fake and 0 for real")
         if r["split"] not in ("train", "val", "test", ""):
-            raise InputError(f"{path}, line {line}: split '{r['split']}'; "
-                             "write train, val, test or leave it empty on every line")
-    return [Face(path.parent / r["path"], int(r["label"]), *(r[c] for c in COLUMNS[2:])) for r in rows]
+            raise InputError(f"{path}, line {line}: split '{r['split']}'; write train, val or test, or nothing at all")
+    return [Face(path.parent / r["path"], int(r["label"]), *(r[c] for c in COLUMNS[2:])) for _, r in rows]
 
 # %% ../nbs/05_data.ipynb #05-007
 def read_folder(
@@ -71,7 +68,7 @@ def read_folder(
             for file in sorted((path / split / name).rglob("*")):
                 if file.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"):
                     nested = file.parent != path / split / name
-                    rows.append(Face(file, label, split, str((file.parent if nested else file).relative_to(path))))
+                    rows.append(Face(file, label, split, str((file.parent if nested else file).relative_to(path).as_posix())))
     return rows
 
 # %% ../nbs/05_data.ipynb #05-009
@@ -86,6 +83,8 @@ def read_faces(
     if not rows:
         raise InputError(f"{source}: no pictures; give a folder with real/ and fake/ in it "
                          "(or train/, val/, test/ with these), or a manifest")
+    if {""} < {r.split for r in rows}:
+        raise InputError(f"{source}: some rows have a split and some have none; fill the column on every line or on none")
     if absent := {0, 1} - {r.label for r in rows}:
         raise InputError(f"{source}: no {'fake' if 1 in absent else 'real'} pictures; "
                          "both classes are needed, real/ (label 0) and fake/ (label 1)")
@@ -124,13 +123,11 @@ def with_splits(
     source: str | Path,         # Where they came from, for messages
     seed: int = 0,              # Of the cut
 ) -> dict[str, list[Face]]:     # "train", "val", "test" -> rows
-    "Rows by split; a missing one is cut. InputError if train or val lacks a class, or only some rows have a split."
-    given = {r.split for r in rows}
-    if given != {""} and "" in given:
-        raise InputError(f"{source}: some rows have a split and some have none; "
-                         "fill the column on every line or on no line")
-    parts = (cut(rows, {"val": .15, "test": .15}, seed) if given == {""} else
-             {s: [r for r in rows if r.split == s] for s in ("train", "val", "test")})
+    "Rows by split; if there are none, or no val, they are cut. InputError if train or val lacks a class."
+    if rows[0].split:
+        parts = {s: [r for r in rows if r.split == s] for s in ("train", "val", "test")}
+    else:
+        parts = cut(rows, {"val": .15, "test": .15}, seed)
     if not parts["val"]:
         parts |= cut(parts["train"], {"val": .15}, seed)
     for name, part in parts.items():
@@ -148,7 +145,7 @@ def load_face(
     try:
         with Image.open(path) as file:
             x = tv.pil_to_tensor(ImageOps.exif_transpose(file).convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+    except Exception:                                   # a damaged file can raise anything
         raise InputError(f"{path}: not a readable picture (damaged, cut off, or no JPEG, PNG or WebP); "
                          "mend it or take it out") from None
     return tv.resize(tv.center_crop(x, [min(x.shape[1:])] * 2), [size, size], antialias=True)

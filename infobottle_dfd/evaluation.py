@@ -18,7 +18,7 @@ from torch import Tensor
 from .blocks import InputError
 from .data import Face, FaceFiles, check_pictures, read_faces, unit
 from .metrics import metrics, score
-from .runs import command, facts, load_run, pick_device, write_json
+from .runs import NEVER, command, facts, load_run, must_have_folder, pick_device, write_json
 
 # %% ../nbs/08_evaluation.ipynb #08-007
 def bootstrap_auc(
@@ -67,13 +67,11 @@ def report(
                   if len(methods) > 1 else {})
 
 # %% ../nbs/08_evaluation.ipynb #08-018
-def newest_run(
-    root: str = "runs",     # Where runs are kept
-) -> Path:
+def newest_run() -> Path:
     "The run folder whose best.pt is newest. InputError if there is none."
-    found = sorted(Path(root).glob("*/best.pt"), key=lambda p: p.stat().st_mtime)
+    found = sorted(Path("runs").glob("*/best.pt"), key=lambda p: p.stat().st_mtime)
     if not found:
-        raise InputError(f"no trained detector under {root}/; "
+        raise InputError("no trained detector under runs/; "
                          "train one with infobottle-train, or name a run folder with --run")
     return found[-1].parent
 
@@ -92,9 +90,8 @@ class Evaluate:
 def evaluate(
     args: Evaluate,                 # What was asked for
 ) -> dict[str, object]:
-    "Score the faces of a data set with a run's detector."
-    if args.json and not args.json.parent.is_dir():
-        raise InputError(f"{args.json.parent}: no such folder; make it first, or write --json elsewhere")
+    "Score the faces of a data set with a run's detector, and write the report if asked."
+    must_have_folder(args.json)
     run, device = args.run or newest_run(), pick_device(args.device)
     detector, saved = load_run(run, device)
     rows = read_faces(args.data)
@@ -104,12 +101,14 @@ def evaluate(
                          "choose another --split")
     check_pictures(rows)
     cfg = saved["config"]
-    p = score(detector, FaceFiles(rows, cfg["size"]), bf16=cfg["bf16"],
-              workers=args.workers).logits_global.softmax(-1)[:, 1]
-    return {"run": str(run), "data": str(args.data), "split": args.split, "trained_on": saved["trained_on"],
-            **report(rows, p, saved["threshold"]), "config": cfg, **facts(device),
-            "scores": [round(q, 4) for q in p.tolist()], "labels": [r.label for r in rows],
-            "group_of": np.unique([unit(r) for r in rows], return_inverse=True)[1].tolist()}
+    p = score(detector, FaceFiles(rows, cfg["size"]), bf16=cfg["bf16"], workers=args.workers).p
+    found = {"run": str(run), "data": str(args.data), "split": args.split, "trained_on": saved["trained_on"],
+             **report(rows, p, saved["threshold"]), "config": cfg, **facts(device),
+             "scores": [round(q, 6) for q in p.tolist()], "labels": [r.label for r in rows],
+             "group_of": np.unique([unit(r) for r in rows], return_inverse=True)[1].tolist()}
+    if args.json:
+        write_json(args.json, found)
+    return found
 
 # %% ../nbs/08_evaluation.ipynb #08-021
 def show(
@@ -125,20 +124,14 @@ def show(
              f"log-loss       {r['log_loss']:.4f} nats",
              f"EER            {r['eer']:.4f}",
              f"AP             {r['ap']:.4f}"]
-    if r["trained_on"] == "ClueFaces":
-        lines.append("note: this detector has only seen drawn faces, never a photograph")
+    if r["config"]["data"] is None:
+        lines.append(NEVER)
     return "\n".join(lines + [f"AUC {m:10} {v:.4f}" for m, v in r.get("auc_per_method", {}).items()])
 
 # %% ../nbs/08_evaluation.ipynb #08-022
 def main() -> None:
     "infobottle-evaluate"
-    args = tyro.cli(Evaluate)
-    def run():
-        r = evaluate(args)
-        print(show(r))
-        if args.json:
-            write_json(args.json, r)
-    command(run)
+    command(lambda: print(show(evaluate(tyro.cli(Evaluate)))))
 
 # %% ../nbs/08_evaluation.ipynb #08-026
 #| eval: false

@@ -19,9 +19,10 @@ from torch import Tensor
 
 from .aggregation import ForgeryDetector
 from .blocks import InputError
-from .data import load_face
+from .data import Face, FaceFiles
 from .evaluation import newest_run
-from .runs import command, load_run, pick_device, write
+from .metrics import score
+from .runs import NEVER, command, load_run, must_have_folder, pick_device, write
 
 # %% ../nbs/09_explaining.ipynb #09-006
 def block_maps(
@@ -52,11 +53,11 @@ def picture(
     for j in range(b):
         face, top = rearrange(x[j], "c h w -> h w c").numpy(), float(heat[:, j].max().clamp_min(1e-9))
         axes[j, 0].imshow(face)
-        axes[j, 0].set_title(f"{names[j]}\nfake: {p[j]:.3f}", fontsize=8)
+        axes[j, 0].set_title(f"{names[j]}\nfake: {p[j]:.3f}", fontsize=8, parse_math=False)
         for i in range(n):
             axes[j, i + 1].imshow(face.mean(-1), cmap="gray", vmin=0, vmax=1)
             axes[j, i + 1].imshow(heat[i, j].numpy(), cmap="inferno", alpha=.6, vmin=0, vmax=top)
-            axes[j, i + 1].set_title(f"block {i + 1}", fontsize=8)
+            axes[j, i + 1].set_title(f"block {i + 1}", fontsize=8, parse_math=False)
     for a in axes.flat:
         a.set_axis_off()
     return fig
@@ -79,21 +80,21 @@ def predict(
         raise InputError("no images given; write infobottle-predict IMAGE...")
     if args.picture and args.picture.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise InputError(f"{args.picture}: pictures are written as .png, .pdf or .svg")
-    if args.picture and not args.picture.parent.is_dir():
-        raise InputError(f"{args.picture.parent}: no such folder; make it first, or write --picture elsewhere")
+    must_have_folder(args.picture)
     if gone := [f for f in args.images if not f.is_file()]:
         raise InputError(f"{gone[0]}: no such file")
     run, device = args.run or newest_run(), pick_device(args.device)
     detector, saved = load_run(run, device)
-    x = torch.stack([load_face(f, saved["config"]["size"]) for f in args.images]).float() / 255
-    parts = [block_maps(detector, part.to(device)) for part in x.split(32)]
-    p, heat = torch.cat([q for q, _ in parts]).cpu(), torch.cat([h for _, h in parts], dim=1).cpu()
+    cfg, faces = saved["config"], FaceFiles([Face(f, 0) for f in args.images], saved["config"]["size"])
+    p = score(detector, faces, bf16=cfg["bf16"]).p
     if args.picture:
+        x = faces[list(range(len(faces)))][0].float() / 255
+        heat = torch.cat([block_maps(detector, part.to(device))[1].cpu() for part in x.split(32)], dim=1)
         figure = picture(x, p, heat, [f.name for f in args.images])
         write(args.picture, lambda path: figure.savefig(path, format=args.picture.suffix[1:].lower(), dpi=110))
     lines = [f"run {run}, trained on {saved['trained_on']}; fake at {saved['threshold']:.3f} or above (chosen on val)"]
-    if saved["trained_on"] == "ClueFaces":
-        lines.append("note: this detector has only seen drawn faces, never a photograph; of photographs its score says nothing")
+    if cfg["data"] is None:
+        lines.append(NEVER)
     verdict = ["fake" if q >= saved["threshold"] else "real" for q in p.tolist()]
     return "\n".join(lines + [f"{q:.4f}  {v}  {f}" for q, v, f in zip(p.tolist(), verdict, args.images)])
 

@@ -81,7 +81,7 @@ class AutomaticWeights(nn.Module):
     "Trained weights of the loss terms: sum_j L_j / (2 w_j^2) + log(1 + w_j^2)."
     def __init__(
         self,
-        names: tuple[str, ...] = ("ce", "gil", "lil"),      # Terms that will be weighted
+        names: list[str] = ("ce", "gil", "lil"),            # Terms that will be weighted
     ):
         super().__init__()
         self.w = nn.ParameterDict({name: nn.Parameter(torch.ones(())) for name in names})

@@ -36,8 +36,17 @@ def face_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory, face_folder):
     "A tiny run, trained on `face_folder`."
-    from infobottle_dfd.training import Config, fit
+    from infobottle_dfd.runs import Config
+    from infobottle_dfd.training import fit
     torch.set_num_threads(2)
     out = tmp_path_factory.mktemp("runs") / "tiny"
     fit(Config(data=str(face_folder), size=32, n=2, d=8, epochs=1, batch=8), out)
     return out
+
+
+@pytest.fixture
+def few_faces(monkeypatch):
+    "Small drawn validation and test sets, so that a run takes seconds."
+    from infobottle_dfd import training
+    real = training.ClueFaces
+    monkeypatch.setattr(training, "ClueFaces", lambda count, *a, **k: real(min(count, 256), *a, **k))

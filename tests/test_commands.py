@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from infobottle_dfd import evaluation, explaining, training
 
 MAINS = {"train": training.main, "evaluate": evaluation.main, "predict": explaining.main}
+pytestmark = pytest.mark.usefixtures("few_faces")
 HEADER = "path,label,split,video,identity,method\n"
 
 
@@ -35,7 +37,8 @@ def bad(tmp_path, face_folder):
     "One of each mistake, by name."
     root = tmp_path / "bad"
     root.mkdir()
-    good = sorted((face_folder / "real").iterdir())[0].read_bytes()
+    Image.open(sorted((face_folder / "real").iterdir())[0]).save(root / "good.jpg")
+    good = (root / "good.jpg").read_bytes()
 
     def folder(name, **files):
         for kind in ("real", "fake"):
@@ -87,8 +90,7 @@ def test_bad_data(call, bad, run_folder, what, word):
     (("--data", "x", "--shortcut", "eyes"), "are for drawn ClueFaces"),
     (("--alpha", "2"), "set weighting to fixed"),
     (("--resume",), "--resume needs --out"),
-    (("--resume", "--out", "nothing"), "no run to resume"),
-    pytest.param(("--device", "cuda"), "PyTorch sees no GPU here; use --device cpu", marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"))], ids=str)
+    (("--resume", "--out", "nothing"), "no run to resume")], ids=str)
 def test_bad_training_options(call, bad, options, word):
     options = [{"OTHER": bad["weights"], "EXISTING": bad["existing"]}.get(o, o) for o in options]
     one_sentence(*call("train", *options), word)
@@ -100,7 +102,7 @@ def test_bad_prediction(call, bad, run_folder, face_folder):
     cut = bad["truncated"] / "fake/broken.jpg"
     for args, word in (((good,), "no trained detector under runs/"), ((good, "--run", bad["empty"]), "best.pt is missing"), (("none.jpg", "--run", run_folder), "none.jpg: no such file"),
                        ((good, cut, "--run", run_folder, "--picture", "why.png"), "broken.jpg: not a readable picture"), ((good, "--run", run_folder, "--picture", "why.doc"), "written as .png"),
-                       ((good, "--run", run_folder, "--picture", "no/why.png"), "no: no such folder"), ((good, "--run", run_folder, "--device", "tpu"), "unknown device 'tpu'")):
+                       ((good, "--run", run_folder, "--picture", "no/why.png"), "its folder does not exist"), ((good, "--run", run_folder, "--device", "tpu"), "unknown device 'tpu'")):
         one_sentence(*call("predict", *args), word)
     assert not Path("why.png").exists()
     (bad["empty"] / "best.pt").write_bytes(b"no weights")
@@ -135,7 +137,8 @@ def test_data_without_a_test_split(call, face_folder, tmp_path):
     status, out, _ = call("train", "--data", "train only.csv", *TRAIN)
     assert status == 0 and "test AUC" not in out and "auc" not in json.loads(Path("runs/train only-1/test.json").read_text())
     one_sentence(*call("evaluate", "--data", "train only.csv"), "split 'test' does not hold both")
-    one_sentence(*call("evaluate", "--data", face_folder, "--json", "no/r.json"), "no: no such folder")
+    one_sentence(*call("evaluate", "--data", face_folder, "--json", "no/r.json"), "its folder does not exist")
+    one_sentence(*call("evaluate", "--data", face_folder, "--json", tmp_path), "is a folder; name a file")
 
 
 def test_drawn_faces_are_no_photographs(call, face_folder):
@@ -144,9 +147,25 @@ def test_drawn_faces_are_no_photographs(call, face_folder):
         assert "never a photograph" in call(*command)[1]
 
 
-def test_free_names_and_resume(call):
-    for k in (1, 2):
-        assert f"runs/cluefaces-{k}" in call("train", "--images", 64, *TRAIN)[1]
+def test_no_gpu(call, run_folder, face_folder):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    for command in (("train",), ("evaluate", "--data", face_folder, "--run", run_folder), ("predict", next((face_folder / "real").iterdir()), "--run", run_folder)):
+        one_sentence(*call(*command, "--device", "cuda"), "PyTorch sees no GPU here; use --device cpu")
+
+
+def test_odd_file_names(call, run_folder, face_folder, tmp_path):
+    "Dollars, braces and spaces in a name are no formulas."
+    odd = tmp_path / "a $x_$ {b}.png"
+    odd.write_bytes(next((face_folder / "real").iterdir()).read_bytes())
+    assert call("predict", odd, "--run", run_folder, "--picture", "why.png")[0] == 0 and Path("why.png").exists()
+
+
+def test_free_names_resume_and_the_same_table_twice(call):
+    tables = [call("train", "--images", 64, *TRAIN)[1] for _ in range(2)]
+    assert all(f"runs/cluefaces-{k}" in t for k, t in zip((1, 2), tables))
+    but_seconds = lambda t: [line for line in t.splitlines() if not line.startswith(("seconds", "run folder"))]
+    assert but_seconds(tables[0]) == but_seconds(tables[1]) and len(but_seconds(tables[0])) == 10
     first = Path("runs/cluefaces-1/test.json").read_text()
     status, out, err = call("train", "--out", "runs/cluefaces-1", "--resume")
     assert status == 0 and json.loads(first)["auc"] == json.loads(Path("runs/cluefaces-1/test.json").read_text())["auc"]

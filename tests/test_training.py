@@ -1,6 +1,7 @@
 """Runs: the same seed gives the same run, a killed one goes on, the best epoch is chosen on val."""
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -17,11 +18,7 @@ from infobottle_dfd.training import fit
 SMALL = Config(images=256, size=32, n=3, d=32, epochs=3, batch=16)
 
 
-@pytest.fixture(autouse=True)
-def few_test_faces(monkeypatch):
-    "Small validation and test sets, so that a run takes seconds."
-    real = training.ClueFaces
-    monkeypatch.setattr(training, "ClueFaces", lambda count, *a, **k: real(min(count, 256), *a, **k))
+pytestmark = pytest.mark.usefixtures("few_faces")
 
 
 def weights(run):
@@ -59,12 +56,16 @@ def test_sigkill_and_resume(tmp_path, face_folder):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     undisturbed = child(whole)
     lines = lambda: len((broken / "metrics.jsonl").read_text().splitlines()) if (broken / "metrics.jsonl").exists() else 0
-    for epochs in (3, 17):
+    pause = random.random()                             # of a second, after the third epoch
+    print("kills after epoch 3 +", pause, "s and after epoch 25")
+    for epochs, more in ((3, pause), (25, 0)):
         process = child(broken)
         while lines() < epochs and process.poll() is None:
             time.sleep(.003)
+        time.sleep(more)
         process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL and lines() < 40
+        process.wait()
+        assert not list(broken.glob(".*.json")) and json.loads((broken / "config.json").read_text())["epochs"] == 40
     assert child(broken).wait() == 0 and undisturbed.wait() == 0
     assert same(weights(whole), weights(broken))
     assert same(*[torch.load(p / "last.pt", weights_only=True)["model"] for p in (whole, broken)])
@@ -102,6 +103,15 @@ def test_overfits_32_faces(tmp_path):
 def test_loss_that_is_no_number(tmp_path):
     with pytest.raises(training.InputError, match="lower the learning rate"):
         fit(Config(images=64, size=32, n=2, d=8, epochs=8, batch=16, lr=1e30), tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_finished_run_is_not_tested_twice(tmp_path, monkeypatch):
+    report = fit(SMALL, tmp_path / "a")
+    monkeypatch.setattr(training, "make_data", None)
+    assert fit(SMALL, tmp_path / "a") == report
+    with pytest.raises(training.InputError, match="other settings"):
+        fit(Config(epochs=1), tmp_path / "a")
 
 
 def test_metrics_by_counting():

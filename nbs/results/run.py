@@ -7,11 +7,12 @@ A run that was cut off goes on where it stopped.
 import argparse
 import csv
 import json
-import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from infobottle_dfd.runs import write
 
 ARMS = {"one": "--n 1 --no-lil --no-gil", "cross-entropy": "--no-lil --no-gil", "released": "", "paper": "--mode paper"}
 
@@ -29,30 +30,31 @@ def manifests(data: Path, work: Path) -> tuple[Path, Path]:
     return paths
 
 
-def run(args: argparse.Namespace, arm: str, seed: int, result: Path) -> None:
+def run(args: argparse.Namespace, pairs: Path, ciplab: Path, arm: str, seed: int, result: Path) -> None:
     "One arm with one seed: train, evaluate twice, keep the numbers."
-    name = result.stem
-    out, (pairs, ciplab) = args.work / name, manifests(args.data, args.work)
-    options = (f"--size {args.size} --backbone mobilenet_v2 --weights {args.data}/weights/mobilenet_v2_imagenet_features.pth --d 128 --batch 32 "
-               f"--lr {args.lr} --epochs {args.epochs} --seed {seed} --bf16 --workers {args.workers} {ARMS[arm]}")
-    call = lambda module, rest: subprocess.run([sys.executable, "-m", f"infobottle_dfd.{module}", *shlex.split(rest)], check=True, stdout=subprocess.DEVNULL)
-    call("training", f"--data {pairs} --out {out} {'--resume' * (out / 'config.json').exists()} {options}")
-    numbers = {}
-    for label, data in (("dfdc_pairs", pairs), ("ciplab_256", ciplab)):
-        call("evaluation", f"--data {data} --run {out} --json {out}/{label}.json --workers {args.workers}")
-        numbers[label] = json.loads((out / f"{label}.json").read_text())
-    facts = {k: numbers["dfdc_pairs"].pop(k) for k in ("config", "device", "versions")}
-    facts["config"] |= {"data": "dfdc_pairs", "weights": "mobilenet_v2_imagenet_features.pth"}
+    out = args.work / result.stem
+    weights = args.data / "weights/mobilenet_v2_imagenet_features.pth"
+    options = ["--size", args.size, "--backbone", "mobilenet_v2", "--weights", weights, "--d", 128, "--batch", 32, "--lr", args.lr,
+               "--epochs", args.epochs, "--seed", seed, "--bf16", "--workers", args.workers, *ARMS[arm].split()]
+    commands = [["train", "--data", pairs, *options, "--out", out], *(["evaluate", "--data", d, "--run", out, "--json", out / f"{d.stem}.json"] for d in (pairs, ciplab))]
+    for name, *rest in commands:
+        module = {"train": "training", "evaluate": "evaluation"}[name]
+        resume = ["--resume"] * (name == "train" and (out / "config.json").exists())
+        subprocess.run([sys.executable, "-m", f"infobottle_dfd.{module}", *map(str, rest), *resume], check=True, stdout=subprocess.DEVNULL)
+    numbers = {d.stem: json.loads((out / f"{d.stem}.json").read_text()) for d in (pairs, ciplab)}
+    facts = {k: numbers["dfdc_pairs"][k] for k in ("config", "device", "versions")}
+    facts["config"] |= {"data": pairs.name, "weights": weights.name}
     for r in numbers.values():
         for k in ("run", "data", "config", "device", "versions"):
-            r.pop(k, None)
+            del r[k]
     report = json.loads((out / "test.json").read_text())
     history = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-    seconds, information = history[-1]["seconds"], history[report["epoch"] - 1]["val"]["information"]
-    command = f"infobottle-train --data dfdc_pairs.csv {options}".replace(f"{args.data}/weights/", "")
-    found = {"arm": arm, "seed": seed, "command": command, "seconds": seconds, "val_auc": report["val_auc"], "epoch": report["epoch"], "information": information}
-    result.write_text(json.dumps({**found, **numbers, **facts}) + "\n")
-    print(f"{name}: val {report['val_auc']:.4f}, dfdc_pairs {numbers['dfdc_pairs']['auc']:.4f}, ciplab_256 {numbers['ciplab_256']['auc']:.4f}, {seconds:.0f} s", flush=True)
+    stamps = [0., *(h["seconds"] for h in history)]
+    shown = [" ".join([f"infobottle-{name}", *(w.name if isinstance(w, Path) else str(w) for w in rest)]) for name, *rest in commands]
+    found = {"arm": arm, "seed": seed, "commands": shown, "epoch_seconds": [round(b - a, 1) for a, b in zip(stamps, stamps[1:])],
+             "val_auc": report["val_auc"], "epoch": report["epoch"], "information": history[report["epoch"] - 1]["val"]["information"]}
+    write(result, lambda p: p.write_text(json.dumps({**found, **numbers, **facts}) + "\n"))
+    print(f"{result.stem}: val {report['val_auc']:.4f}, dfdc_pairs {numbers['dfdc_pairs']['auc']:.4f}, ciplab_256 {numbers['ciplab_256']['auc']:.4f}", flush=True)
 
 
 if __name__ == "__main__":
@@ -68,7 +70,8 @@ if __name__ == "__main__":
     parser.add_argument("--work", type=Path, default=Path("runs"), help="where run folders go")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent)
     args = parser.parse_args()
-    args.work.mkdir(exist_ok=True)
+    args.work.mkdir(parents=True, exist_ok=True)
+    sets = manifests(args.data, args.work)
     cells = [(arm, seed, args.results / f"dfdc_pairs-{args.size}-{arm}-{seed}.json") for seed in args.seeds for arm in args.arms]
     with ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(lambda c: run(args, *c), [c for c in cells if not c[2].exists()]))
+        list(pool.map(lambda c: run(args, *sets, *c), [c for c in cells if not c[2].exists()]))
