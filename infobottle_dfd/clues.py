@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor
 from torch.utils.data import Dataset
+from tqdm import tqdm
 
 from .blocks import InputError
 
@@ -242,7 +243,7 @@ class ClueFaces(Dataset):
             raise InputError(f"{count} images of {size} pixels cannot be drawn; "
                              "ask for at least 2 images of 16 pixels")
         rng, parts = torch.Generator().manual_seed(seed), []
-        for start in range(0, count, 128):
+        for _ in tqdm(range(0, count, 128), desc="drawing faces", disable=None, leave=False):
             clues = draw_clues(128, rng, only, leave_out, shortcut)
             parts.append((*render(clues, size, rng), clues))
         self.x, self.masks, self.clues = (torch.cat(t)[:count] for t in zip(*parts))
