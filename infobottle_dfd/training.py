@@ -246,7 +246,8 @@ def fit(
     except InputError:
         if not history:                                 # nothing was learned: leave nothing behind
             (out / "config.json").unlink()
-            out.rmdir()
+            if not any(out.iterdir()):
+                out.rmdir()
         raise
     write(out / "curves.png", lambda p: draw_curves(history).savefig(p, format="png", dpi=110))
     detector, best = load_run(out, device)
