@@ -26,7 +26,7 @@ def _check(
         raise ValueError(f"'{unknown[0]}' is not among the variables '{axes}'")
     return names
 
-# %% ../nbs/00_information.ipynb #00-010
+# %% ../nbs/00_information.ipynb #00-011
 def marginal(
     p: Tensor,      # Joint table, one axis per variable
     axes: str,      # Names of its axes, as "z1 z2 y"; "... z1 z2 y" for a batch of tables
@@ -42,7 +42,7 @@ def marginal(
         raise ValueError(f"not a distribution: entries from {p.min():.3g}, sum {off:.6g}; they must be >= 0 and sum to 1")
     return reduce(p, f"{axes} -> {batch} {keep}", "sum")
 
-# %% ../nbs/00_information.ipynb #00-015
+# %% ../nbs/00_information.ipynb #00-016
 def H(
     p: Tensor,          # Joint table, one axis per variable; batches as in `marginal`
     axes: str,          # Names of its axes, as "z1 z2 y"
@@ -55,7 +55,7 @@ def H(
     entropy = lambda keep: reduce(torch.special.entr(marginal(p, axes, keep)), f"{batch} {keep} -> {batch}", "sum")
     return (entropy(f"{target} {given}") - (entropy(given) if given.strip() else 0)) / math.log(base)
 
-# %% ../nbs/00_information.ipynb #00-020
+# %% ../nbs/00_information.ipynb #00-021
 def _groups(
     of: str,                        # "a;b" or "a;b|c"
 ) -> tuple[str, str, str]:          # a, b, c
@@ -66,7 +66,7 @@ def _groups(
         raise ValueError(f"'{of}' names no pair; write it as 'z1;y' or 'z1;y|z2'")
     return *sides, given
 
-# %% ../nbs/00_information.ipynb #00-021
+# %% ../nbs/00_information.ipynb #00-023
 def I(
     p: Tensor,          # Joint table, one axis per variable; batches as in `marginal`
     axes: str,          # Names of its axes, as "z1 z2 y"
@@ -77,7 +77,7 @@ def I(
     a, b, given = _groups(of)
     return H(p, axes, f"{a}|{given}", base) - H(p, axes, f"{a}|{b} {given}", base)
 
-# %% ../nbs/00_information.ipynb #00-028
+# %% ../nbs/00_information.ipynb #00-030
 def kl(
     p: Tensor,          # True distribution
     q: Tensor,          # Believed distribution, the same shape
@@ -86,7 +86,7 @@ def kl(
     "Kullback-Leibler divergence KL[p||q], exact."
     return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum() / math.log(base)
 
-# %% ../nbs/00_information.ipynb #00-032
+# %% ../nbs/00_information.ipynb #00-034
 def gaussian_I(
     cov: Tensor,        # Covariance matrix, (... v v), one row per scalar variable
     axes: str,          # Their names, as "x1 x2 y"; a vector is several of them
@@ -104,7 +104,7 @@ def gaussian_I(
         return torch.logdet(cov.double()[..., i, :][..., i])
     return (logdet(f"{a} {given}") + logdet(f"{b} {given}") - logdet(given) - logdet(f"{a} {b} {given}")) / (2 * math.log(base))
 
-# %% ../nbs/00_information.ipynb #00-037
+# %% ../nbs/00_information.ipynb #00-039
 def law(
     cases,          # Equally likely cases, each (z1, ..., zn, y) of integers from 0; repeat a case to weigh it
 ) -> Tensor:        # Joint table, float64
@@ -113,7 +113,7 @@ def law(
     table = torch.zeros(tuple(cases.amax(0) + 1), dtype=torch.float64)
     return table.index_put_(tuple(cases.T), torch.tensor(1 / len(cases), dtype=torch.float64), accumulate=True)
 
-# %% ../nbs/00_information.ipynb #00-039
+# %% ../nbs/00_information.ipynb #00-041
 _bit, _four = (0, 1), list(product((0, 1), repeat=4))
 LAWS = {    # name: (axes, table)
     "XOR": ("z1 z2 y", law((a, b, a ^ b) for a in _bit for b in _bit)),
@@ -127,7 +127,7 @@ LAWS = {    # name: (axes, table)
     "one knows all": ("z1 z2 z3 z4 y", law((y, 0, 0, 0, y) for y in _bit)),
 }
 
-# %% ../nbs/00_information.ipynb #00-041
+# %% ../nbs/00_information.ipynb #00-043
 def profile(
     p: Tensor,                              # Joint table of the blocks and y; batches as in `marginal`
     axes: str,                              # Names of its axes; every name but y is a block
@@ -140,7 +140,7 @@ def profile(
     alone = torch.stack([I(p, axes, f"{z};y", base) for z in blocks])
     return added, I(p, axes, f"{' '.join(blocks)};y", base), alone
 
-# %% ../nbs/00_information.ipynb #00-045
+# %% ../nbs/00_information.ipynb #00-047
 def interaction(
     p: Tensor,          # Joint table, one axis per variable; batches as in `marginal`
     axes: str,          # Names of its axes
