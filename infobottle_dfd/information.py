@@ -134,7 +134,8 @@ def law(
     "The joint table of a bag of cases."
     cases = torch.tensor([[int(v) for v in case] for case in cases])
     table = torch.zeros(tuple(cases.amax(0) + 1), dtype=torch.float64)
-    return table.index_put_(tuple(cases.T), torch.tensor(1 / len(cases)).double(), accumulate=True)
+    share = torch.tensor(1 / len(cases), dtype=torch.float64)
+    return table.index_put_(tuple(cases.T), share, accumulate=True)
 
 # %% ../nbs/00_information.ipynb #00-042
 _bit, _four = (0, 1), list(product((0, 1), repeat=4))

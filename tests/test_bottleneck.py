@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.optimize import brentq, minimize
 
-from infobottle_dfd.bottleneck import (block_table, bottleneck, bottleneck_step, clue_law, encode, expected_kl, gaussian_bottleneck,
-                                       posterior)
+from infobottle_dfd.bottleneck import (block_table, bottleneck, bottleneck_step, clue_law, cross_entropy, encode, expected_kl,
+                                       gaussian_bottleneck, posterior)
 from infobottle_dfd.information import H, I, profile
 
 RANDOM = np.random.default_rng(0)
@@ -137,3 +137,30 @@ def test_perfect_clues_cannot_beat_the_lone_expert():
     p = clue_law((1., 1, 1, 1), 0.)
     added, together, _ = profile(block_table(p, torch.tensor(RANDOM.dirichlet(np.full(2, .3), (300, 4, 16)))), "... z1 z2 z3 z4 y")
     assert (added.sum(0) <= together + 1e-12).all()
+
+
+def test_structural_zeros():
+    "Cells that cannot happen: values are right and gradients finite."
+    w = torch.randn(4, 4, dtype=torch.float64, requires_grad=True)
+    Z = torch.tensor([[.25, 0], [.25, 0], [0, .25], [0, .25]]).double()
+    t, f = encode(Z, w.softmax(-1)), "Z G y"
+    lost = expected_kl(t, f, posterior(t, f, "Z"), posterior(t, f, "G"))
+    close(lost, 1 * math.log(2) - I(t, f, "G;y", math.e))
+    (lost + I(t, f, "Z;G|y")).backward()
+    assert w.grad.isfinite().all() and w.grad.abs().max() > 0
+    torch.manual_seed(0)
+    kept, known = bottleneck(clue_law((1., 1.), 0.), torch.tensor([0., 5.]), values=3)   # two of four x never come
+    close(known, [0, 1], 1e-6)
+
+
+def test_bad_opinions():
+    p = TABLES[0]
+    full = posterior(p, AXES, "a b c")
+    for bad in (full * .5, posterior(p, AXES, "a").squeeze(), torch.full((2, 3, 2, 2), math.nan)):
+        for call in (lambda: expected_kl(p, AXES, full, bad), lambda: cross_entropy(p, AXES, bad)):
+            with pytest.raises(ValueError, match="sum to 1 over y"):
+                call()
+    with pytest.raises(ValueError, match="must be probabilities"):
+        clue_law((1.5,))
+    with pytest.raises(ValueError, match="between -1 and 1"):
+        gaussian_bottleneck(torch.tensor([1.]), torch.tensor([2.]))

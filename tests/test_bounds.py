@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from infobottle_dfd.bounds import barber_agakov, club, cross_entropy, donsker_varadhan, infonce, nwj
-from infobottle_dfd.bottleneck import expected_kl, posterior
+from infobottle_dfd.bounds import barber_agakov, club, donsker_varadhan, infonce, nwj
+from infobottle_dfd.bottleneck import cross_entropy, expected_kl, posterior
 from infobottle_dfd.information import H
 
 RANDOM = np.random.default_rng(0)
@@ -70,4 +70,14 @@ def test_cross_entropy():
     true, other = posterior(p, axes, "b"), torch.tensor(RANDOM.dirichlet(np.ones(2), (10, 1, 2)))
     torch.testing.assert_close(cross_entropy(p, axes, true), H(p, axes, "y|b", math.e))
     torch.testing.assert_close(cross_entropy(p, axes, other) - cross_entropy(p, axes, true), expected_kl(p, axes, true, other))
-    assert cross_entropy(p[0], "a b y", torch.tensor([1., 0]).double()) == math.inf
+    assert cross_entropy(p[0], "a b y", torch.tensor([[[1., 0]]]).double()) == math.inf
+
+
+def test_half_precision_and_bad_shapes():
+    half = SCORES.half()
+    for f in (donsker_varadhan, nwj, infonce, club):
+        assert f(half).dtype == torch.float32
+        torch.testing.assert_close(f(half).double(), f(SCORES), rtol=.02, atol=.02)
+        for shape in ((4, 6), (1, 1), (5,)):
+            with pytest.raises(ValueError, match="b >= 2 pairs"):
+                f(torch.zeros(shape))

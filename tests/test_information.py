@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from infobottle_dfd.information import LAWS, H, I, gaussian_I, interaction, kl, law, marginal, profile
+from infobottle_dfd.information import LAWS, H, I, gaussian_I, interaction, kl, law, marginal, pointwise_kl, profile
 
 RANDOM = np.random.default_rng(0)
 TABLES = torch.tensor(RANDOM.dirichlet(np.full(24, .3), 30).reshape(30, 2, 3, 2, 2))
@@ -116,7 +116,8 @@ def test_kl_limits():
     (torch.tensor([.5, .6]), "y", "y", "sum 1.1"), (torch.tensor([1.5, -.5]), "y", "y", "entries from -0.5"),
     (torch.tensor([.5, math.nan]), "y", "y", "not a distribution"), (torch.tensor([[.5, .5], [.5, .6]]), "... y", "y", "sum 1.1"),
     (torch.tensor([.5, .5]), "y z", "y", "1 axes"), (torch.full((2, 2), .25), "y", "y", "2 axes"),
-    (torch.tensor([.5, .5]), "y", "z", "'z' is not among"), (torch.full((2, 2), .25), "y y", "y", "named twice")])
+    (torch.tensor([.5, .5]), "y", "z", "'z' is not among"), (torch.full((2, 2), .25), "y y", "y", "named twice"),
+    (torch.full((2, 2), .25), "_z y", "y", "is no name"), (torch.full((2, 2), .25), "z ... y", "y", "is no name")])
 def test_bad_tables(table, axes, keep, word):
     with pytest.raises(ValueError, match=word):
         marginal(table, axes, keep)
@@ -139,3 +140,18 @@ def test_gradient():
     assert torch.autograd.gradcheck(lambda w: I(w.softmax(-1).reshape(3, 2, 2), "... z y", "z;y"), w)
     cov = torch.eye(3, dtype=torch.float64) + .3
     assert torch.autograd.gradcheck(lambda s: gaussian_I((s + s.mT) / 2, "a b y", "a;y|b"), cov.requires_grad_())
+
+
+def test_rounding_and_float32_pass():
+    assert marginal(torch.tensor([1 + 1e-16, -1e-17], dtype=torch.float64), "y", "y").min() == 0
+    big = torch.softmax(torch.randn(1000, 1000), -1) / 1000
+    assert I(big, "z y", "z;y") > 0
+
+
+def test_pointwise_kl():
+    p, q = torch.tensor([.5, .5, 0.], requires_grad=True), torch.tensor([.25, .75, 0.])
+    cells = pointwise_kl(p, q)
+    assert cells.tolist() == pytest.approx([.5 * math.log(2), .5 * math.log(2 / 3), 0])
+    cells.sum().backward()
+    assert p.grad.isfinite().all() and p.grad[2] == 0
+    assert pointwise_kl(p, torch.tensor([.5, 0, .5]))[1] == math.inf
