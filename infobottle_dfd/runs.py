@@ -35,7 +35,7 @@ class Config:
     d: int = 64                     # Features of z_i and of G (released code: 512)
     backbone: str = "tiny"          # tiny, resnet34 (released code), efficientnet_b0 or mobilenet_v2
     weights: str | None = None      # Of the backbones: "imagenet" (released code) or a file; without it, random
-    mode: str = "released"          # Losses: released (default of the code) or paper (the mathematics)
+    mode: str = "released"          # Losses: released, paper (the mathematics) or calm (ours, fixed weights)
     lil: bool = True                # Local Information Loss (paper)
     gil: bool = True                # Global Information Loss (paper)
     weighting: str = "automatic"    # Of the terms: automatic (released code) or fixed
@@ -52,7 +52,7 @@ class Config:
 
     def check(self) -> "Config":
         "Itself, or an InputError that names the first setting that cannot work."
-        choices = {"backbone": list(BACKBONES), "mode": ["released", "paper"], "weighting": ["automatic", "fixed"]}
+        choices = {"backbone": list(BACKBONES), "mode": ["released", "paper", "calm"], "weighting": ["automatic", "fixed"]}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"unknown {name} '{getattr(self, name)}'; choose one of {', '.join(allowed)}")

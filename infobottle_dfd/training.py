@@ -28,7 +28,7 @@ from .aggregation import ForgeryDetector
 from .blocks import InputError
 from .clues import CLUES, ClueFaces
 from .data import FaceFiles, augment, check_pictures, flip, read_faces, with_splits
-from .losses import AutomaticWeights, fixed_weights, objective
+from .losses import AutomaticWeights, Witnesses, fixed_weights, objective
 from .metrics import equal_error, information, metrics, score
 from .runs import Config, command, facts, load_run, new_folder, pick_device, trained_on, write, write_json
 
@@ -71,12 +71,14 @@ def losses(
     x: Tensor,                                      # Faces, (b c h w) uint8
     y: Tensor,                                      # Labels, (b)
     cfg: Config,                                    # Settings
+    witnesses: Witnesses | None = None,             # For mode calm
 ) -> tuple[Tensor, dict[str, Tensor]]:              # What to minimise, and the terms by name
     "Augment, run the detector, and weigh the terms of the objective."
     with torch.autocast(x.device.type, torch.bfloat16, enabled=cfg.bf16):
         x = (augment if cfg.data else flip)(x.float() / 255)        # drawn faces vary by themselves
         out = detector(x.contiguous(memory_format=torch.channels_last) if cfg.bf16 else x)
-    terms = objective(out, y, cfg.mode, cfg.lil, cfg.gil, bounded=weighting is not None or cfg.mode == "released")
+        asked = out._replace(logits_alone=witnesses(out.z)) if witnesses else out
+    terms = objective(asked, y, cfg.mode, cfg.lil, cfg.gil, bounded=weighting is not None or cfg.mode == "released")
     total = weighting(terms) if weighting else fixed_weights(terms, cfg.alpha, cfg.beta)
     probe = F.cross_entropy(rearrange(out.logits_alone.float(), "n b k -> (n b) k"), repeat(y, "b -> (n b)", n=cfg.n))
     return total + probe, terms
@@ -93,9 +95,12 @@ class Learner(nn.Module):
         reseed(cfg.seed)
         self.detector = ForgeryDetector(cfg.n, cfg.d, cfg.backbone, cfg.weights)
         terms = ["ce", *["lil"] * (cfg.lil and cfg.n > 1), *["gil"] * cfg.gil]
-        self.weighting = AutomaticWeights(terms) if cfg.weighting == "automatic" else None
+        calm = cfg.mode == "calm"
+        self.weighting = AutomaticWeights(terms) if cfg.weighting == "automatic" and not calm else None
+        self.witnesses = Witnesses(cfg.n, cfg.d) if calm else None
         self.to(device, memory_format=torch.channels_last if cfg.bf16 else torch.preserve_format)
-        groups = [{"params": self.detector.parameters(), "weight_decay": cfg.weight_decay}]
+        trained = [*self.detector.parameters(), *(self.witnesses.parameters() if calm else ())]
+        groups = [{"params": trained, "weight_decay": cfg.weight_decay}]
         if self.weighting:
             groups.append({"params": self.weighting.parameters(), "weight_decay": 0.})
         self.optimizer = torch.optim.AdamW(groups, lr=cfg.lr, fused=True)
@@ -134,7 +139,7 @@ def train_epoch(
         for group in learner.optimizer.param_groups:
             group["lr"] = lr_at((epoch - 1) * steps + step, cfg.epochs * steps, cfg.lr)
         x, y = x.to(device, non_blocking=True), y.to(device, non_blocking=True)
-        total, terms = losses(learner.detector, learner.weighting, x, y, cfg)
+        total, terms = losses(learner.detector, learner.weighting, x, y, cfg, learner.witnesses)
         if not total.isfinite():
             raise InputError(f"the loss is {total.item()} in epoch {epoch}, step {step + 1}; lower the learning rate --lr ({cfg.lr})")
         learner.optimizer.zero_grad()
@@ -157,7 +162,7 @@ def validate(
     if not out.p.isfinite().all():
         raise InputError(f"the detector's scores are no numbers any more; lower the learning rate --lr ({cfg.lr})")
     known = information(out, data.y)
-    if not (cfg.n > 1 and cfg.lil and (cfg.gil or cfg.mode == "paper")):
+    if cfg.mode == "calm" or not (cfg.n > 1 and cfg.lil and (cfg.gil or cfg.mode == "paper")):
         del known["added"]                              # its heads were never fitted
     return {**metrics(data.y, out.p), "threshold": equal_error(data.y, out.p)[1], "information": known}
 

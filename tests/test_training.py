@@ -71,7 +71,7 @@ def test_sigkill_and_resume(tmp_path, face_folder):
     assert same(*[torch.load(p / "last.pt", weights_only=True)["model"] for p in (whole, broken)])
 
 
-@pytest.mark.parametrize("options", [dict(mode="paper"), dict(mode="paper", weighting="fixed", alpha=.1), dict(n=1), dict(lil=False, gil=False),
+@pytest.mark.parametrize("options", [dict(mode="paper"), dict(mode="calm"), dict(mode="calm", n=1, bf16=True), dict(mode="paper", weighting="fixed", alpha=.1), dict(n=1), dict(lil=False, gil=False),
                                      dict(gil=False), dict(bf16=True), dict(leave_out="eyes"), dict(shortcut="texture")], ids=str)
 def test_every_setting_trains(tmp_path, options):
     report = fit(Config(**{**dict(images=64, size=32, n=2, d=8, epochs=1, batch=16), **options}), tmp_path / "a")

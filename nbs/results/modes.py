@@ -1,0 +1,188 @@
+"""Objectives side by side on ClueFaces' shortcut split: python nbs/results/modes.py --arms ce released ... --seeds 0 1 2
+
+Texture is drawn on nine of ten training fakes, every other clue on one in four. Each cell (arm, seed) trains the same
+four small blocks from scratch and is judged on sets that show one clue alone. One JSON a cell in nbs/results/modes;
+finished cells are skipped.
+"""
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from einops import einsum, rearrange, repeat
+from sklearn.metrics import roc_auc_score
+
+from infobottle_dfd.aggregation import ForgeryDetector
+from infobottle_dfd.blocks import tiny
+from infobottle_dfd.clues import CLUES, ClueFaces
+from infobottle_dfd.data import flip
+from infobottle_dfd.losses import AutomaticWeights, Witnesses, objective, soft_kl
+from infobottle_dfd.training import lr_at, reseed
+
+OUT = Path(__file__).parent / "modes"
+SETTINGS = dict(images=6000, size=48, epochs=8, batch=64, lr=3e-3, shortcut="texture")
+
+
+def alone_live(detector, z):
+    "Logits of the single-block heads with gradients to the blocks, (n b k)."
+    return einsum(z, detector.heads.alone, "n b d, n d k -> n b k") + detector.heads.bias_alone
+
+
+def each(logits, y):
+    "Sum over blocks of the cross-entropy, logits (n b k)."
+    return len(logits) * F.cross_entropy(rearrange(logits.float(), "n b k -> (n b) k"), repeat(y, "b -> (n b)", n=len(logits)))
+
+
+def within_class(t, y):
+    "Mean squared correlation between different blocks within a class; t (n b f)."
+    total = 0
+    for c in (0, 1):
+        u = t[:, y == c].float()
+        u = u - u.mean(1, keepdim=True)
+        u = u / (u.norm(dim=1, keepdim=True) + 1e-4)
+        r = einsum(u, u, "n b f, m b g -> n m f g").square().mean((2, 3))
+        total = total + (r.sum() - r.diagonal().sum()) / 2
+    return total
+
+
+class Arm:
+    "One objective: outputs and labels in, what to minimise out."
+    def __init__(self, name, detector, running=.95):
+        self.name, _, strength = name.partition("@")
+        self.strength, self.detector, self.keep = float(strength or 1), detector, running
+        self.weights = AutomaticWeights() if self.name in ("released", "paper") else None
+        self.witnesses = Witnesses(4, 64) if self.name == "calm" else None
+        self.means, self.capped = None, []
+
+    def __call__(self, out, y, progress):
+        "progress: share of the training that is done."
+        ce = lambda logits: F.cross_entropy(logits.float(), y)
+        d, z, k = self.detector, out.z, self.strength
+        probe = each(out.logits_alone, y)                                   # heads on detached z: measures, never pushes
+        if self.name in ("released", "paper"):
+            return self.weights(objective(out, y, self.name)) + probe
+        if self.name == "calm":                                             # as the library ships it
+            return sum(objective(out._replace(logits_alone=self.witnesses(z.float())), y, "calm").values()) + probe
+        base = ce(out.logits_global) + probe
+        if self.name in ("ce", "wide"):
+            return base
+        base = base + ce(out.logits_all)
+        if self.name == "heads":
+            return base + each(out.logits_without, y)
+        if self.name == "single":
+            return base + k * each(alone_live(d, z), y)
+        if self.name == "distinct":                                         # informative alone, independent given the label
+            live = alone_live(d, z)
+            score = live[..., 1:] - live[..., :1]
+            return base + each(live, y) + k * within_class(score, y)
+        if self.name == "features":
+            return base + each(alone_live(d, z), y) + k * within_class(z, y)
+        if self.name == "decoupled":                                        # small logits: no sample is ever finished with
+            live = alone_live(d, z)
+            return base + each(live, y) + k * (live[..., 1] - live[..., 0]).square().mean(1).sum()
+        _, honest, _ = d.heads(z.detach())
+        full, without, alone = d.heads(z, frozen=True)
+        base = base + each(honest, y)
+        b = soft_kl(full, without).mean(1)
+        ramp = k * min(1., max(0., progress - .2) / .2)                     # heads first
+        if self.name == "honest":
+            return base - ramp * b.sum()
+        if self.name == "exclusive":
+            prior = torch.full_like(alone, .5).log()
+            a = soft_kl(alone, prior).mean(1)
+            now = torch.stack([a, b]).detach()
+            self.means = now if self.means is None else self.keep * self.means + (1 - self.keep) * now
+            first = self.means[0] < self.means[1]
+            self.capped.append(first.float().mean().item())
+            return base - ramp * torch.where(first, a, b).sum()
+        raise SystemExit(f"unknown arm '{self.name}'")
+
+
+def build(name):
+    "The detector of an arm: four small blocks, or one of equal parameters."
+    if name != "wide":
+        return ForgeryDetector(4, 64)
+    detector = ForgeryDetector(1, 64)
+    detector.blocks.backbones[0] = tiny(32)
+    detector.blocks.weight = torch.nn.Parameter(torch.empty(1, 256, 64).uniform_(-1, 1) * 256 ** -.5)
+    return detector
+
+
+@torch.inference_mode()
+def judge(detector, sets):
+    "AUC of the verdict and of every block alone, on every set."
+    detector.eval()
+    report = {}
+    for name, data in sets.items():
+        x = (data.x.float() / 255).contiguous(memory_format=torch.channels_last)
+        parts = []
+        for t in x.split(200):
+            with torch.autocast("cpu", torch.bfloat16):
+                out = detector(t)
+            parts.append([v.float() for v in out[:4]])
+        g, all_, _, alone = (torch.cat(v, -2) for v in zip(*parts))
+        auc = lambda v: round(float(roc_auc_score(data.y, v[:, 1] - v[:, 0])), 4)
+        report[name] = {"global": auc(g), "all": auc(all_), "alone": [auc(v) for v in alone],
+                        "log_loss": round(float(F.cross_entropy(g, data.y)), 4)}
+    return report
+
+
+def train(arm, seed, data, sets):
+    "One cell."
+    start, s = time.time(), SETTINGS
+    reseed(seed)
+    detector = build(arm).to(memory_format=torch.channels_last)
+    loss = Arm(arm, detector)
+    trained = [*detector.parameters(), *(loss.witnesses.parameters() if loss.witnesses else ())]
+    params = [{"params": trained, "weight_decay": 1e-4}]
+    if loss.weights:
+        params.append({"params": loss.weights.parameters(), "weight_decay": 0.})
+    opt = torch.optim.AdamW(params, lr=s["lr"], fused=True)
+    steps = len(data) // s["batch"]
+    detector.train()
+    for epoch in range(s["epochs"]):
+        reseed(seed, epoch)
+        order = torch.randperm(len(data))
+        for step in range(steps):
+            reseed(seed, epoch, step + 1)
+            t = epoch * steps + step
+            for group in opt.param_groups:
+                group["lr"] = lr_at(t, s["epochs"] * steps, s["lr"])
+            i = order[step * s["batch"]:(step + 1) * s["batch"]]
+            x, y = flip(data.x[i].float() / 255), data.y[i]
+            with torch.autocast("cpu", torch.bfloat16):
+                out = detector(x.contiguous(memory_format=torch.channels_last))
+            total = loss(out, y, t / (s["epochs"] * steps))
+            opt.zero_grad(); total.backward(); opt.step()
+    cell = {"command": f"python nbs/results/modes.py --arms {arm} --seeds {seed}", "arm": arm, "seed": seed, **s,
+            "parameters": sum(p.numel() for p in detector.parameters()), "auc": judge(detector, sets)}
+    if loss.capped:
+        cell["share of steps at the cap I(z_i;y)"] = round(sum(loss.capped) / len(loss.capped), 3)
+    return cell | {"seconds": round(time.time() - start, 1), "torch": torch.__version__}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arms", nargs="+", required=True)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    OUT.mkdir(exist_ok=True)
+    s = SETTINGS
+    sets = {c: ClueFaces(800, s["size"], 4 + i, only=c) for i, c in enumerate(CLUES)}
+    sets["test"] = ClueFaces(2000, s["size"], 3, shortcut=s["shortcut"])
+    for seed in args.seeds:
+        data = None
+        for arm in args.arms:
+            path = OUT / f"{arm}-{seed}.json"
+            if path.exists():
+                continue
+            data = data or ClueFaces(s["images"], s["size"], 10 * seed + 1, shortcut=s["shortcut"])
+            cell = train(arm, seed, data, sets)
+            path.write_text(json.dumps(cell) + "\n")
+            weak = [cell["auc"][c]["global"] for c in CLUES if c != s["shortcut"]]
+            print(f"{arm:14} seed {seed}: weak clues {sum(weak) / 3:.3f} ({' '.join(f'{v:.3f}' for v in weak)}), "
+                  f"test {cell['auc']['test']['global']:.3f}, {cell['seconds']:.0f} s", flush=True)
