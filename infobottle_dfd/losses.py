@@ -75,7 +75,7 @@ class Witnesses(nn.Module):
 def confidence(
     logits: Tensor,     # Of the witnesses, (n b k)
 ) -> Tensor:            # Scalar, >= 0
-    "Mean squared gap of the logits, summed over blocks (k = 2); twice their squared distance from the mean."
+    "Mean squared gap of the logits, summed over blocks; for any k twice their squared spread."
     logits = logits.float()
     return 2 * (logits - logits.mean(-1, keepdim=True)).square().sum(-1).mean(-1).sum()
 
@@ -89,7 +89,7 @@ def objective(
     bounded: bool = True,       # Local term as exp(-sum) instead of -sum
     T: float | None = None,     # Temperature; None: the mode's own
 ) -> dict[str, Tensor]:         # Terms to be minimised, in nats (bounded `lil`: no unit)
-    "The terms of the overall objective by name: `ce` and `lil`, `gil`, or `calm`. ValueError for another mode."
+    "The terms of the objective by name: `ce` and `lil`, `gil`, or `calm`. ValueError for another mode."
     if mode not in (*TEMPERATURE, "calm"):
         raise ValueError(f"unknown mode '{mode}'; choose paper, released or calm")
     ce, n = lambda logits: F.cross_entropy(logits.float(), y), len(out.logits_without)
