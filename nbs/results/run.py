@@ -14,7 +14,7 @@ from pathlib import Path
 
 from infobottle_dfd.runs import write
 
-ARMS = {"one": "--n 1 --no-lil --no-gil", "cross-entropy": "--no-lil --no-gil", "released": "", "paper": "--mode paper",
+ARMS = {"one": "--n 1 --no-lil --no-gil", "cross-entropy": "--no-lil --no-gil", "released": "", "paper": "--mode paper", "calm": "--mode calm",
         "heads": "--mode paper --weighting fixed --alpha 0 --beta 0"}       # the cross-entropies of all heads, no information terms
 
 
