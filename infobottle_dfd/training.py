@@ -27,7 +27,7 @@ from tqdm import tqdm
 from .aggregation import ForgeryDetector
 from .blocks import InputError
 from .clues import CLUES, ClueFaces
-from .data import FaceFiles, augment, check_pictures, flip, read_faces, with_splits
+from .data import FaceFiles, augment, check_pictures, flip, read_faces, warning, with_splits
 from .losses import AutomaticWeights, Witnesses, fixed_weights, objective
 from .metrics import equal_error, information, metrics, score
 from .runs import Config, command, facts, load_run, new_folder, pick_device, trained_on, write, write_json
@@ -42,7 +42,9 @@ def make_data(
         sets = {"train": ClueFaces(cfg.images, cfg.size, 10 * cfg.seed + 1, **plan),
                 "val": ClueFaces(1000, cfg.size, 10 * cfg.seed + 2, **plan), "test": ClueFaces(2000, cfg.size, 3)}
         return sets | {c: ClueFaces(800, cfg.size, 4 + i, only=c) for i, c in enumerate(CLUES)}
-    rows = with_splits(read_faces(cfg.data), cfg.data)
+    rows = with_splits(listed := read_faces(cfg.data), cfg.data)
+    if note := warning([r for r in listed if r.split]):
+        tqdm.write(note)
     check_pictures([r for part in rows.values() for r in part])
     return {name: FaceFiles(part, cfg.size) for name, part in rows.items() if part}
 

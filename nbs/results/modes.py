@@ -35,6 +35,41 @@ def each(logits, y):
     return len(logits) * F.cross_entropy(rearrange(logits.float(), "n b k -> (n b) k"), repeat(y, "b -> (n b)", n=len(logits)))
 
 
+SCALES = {"scales": (1, 2, 3, 4), "pairs": (1, 1, 2, 2), "third": (1, 1, 2, 3)}
+
+
+def views(x, kind):
+    "What each of four blocks is shown of the faces (b c h w)."
+    h = x.shape[-1] // 2
+    blank = torch.full_like(x, .5)
+    def window(top, left, high, wide):
+        v = blank.clone(); v[:, :, top:top + high, left:left + wide] = x[:, :, top:top + high, left:left + wide]
+        return v
+    if kind == "quarters":
+        return [window(t, l, h, h) for t in (0, h) for l in (0, h)]
+    if kind == "bands":
+        return [window(t, 0, h, 2 * h) for t in (0, h // 3, 2 * h // 3, h)]
+    if kind == "halves":
+        return [window(0, 0, h, 2 * h), window(h, 0, h, 2 * h), window(0, 0, 2 * h, h), window(0, h, 2 * h, h)]
+    if kind in SCALES:
+        return [x if i == 1 else F.interpolate(F.avg_pool2d(x, i), x.shape[-2:], mode="bilinear") for i in SCALES[kind]]
+    coarse = lambda i: F.interpolate(F.avg_pool2d(x, i), x.shape[-2:], mode="bilinear")
+    if kind == "views":
+        return [x, coarse(2), window(0, 0, h, 2 * h), window(h, 0, h, 2 * h)]
+    if kind == "views3":
+        return [x, coarse(3), window(0, 0, h, 2 * h), window(h, 0, h, 2 * h)]
+    if kind == "tall":
+        return [x, x, window(0, 0, h, 2 * h), window(h, 0, h, 2 * h)]
+    if kind == "hide":                                                      # training only: a random window is hidden
+        out = []
+        for _ in range(4):
+            cy, cx = torch.rand(2, len(x), 1) * 2 * h
+            row = torch.arange(2 * h)
+            out.append(torch.where(((row - cy).abs() < h / 2)[:, None, :, None] & ((row - cx).abs() < h / 2)[:, None, None], .5, x))
+        return out
+    return [x] * 4
+
+
 def within_class(t, y):
     "Mean squared correlation between different blocks within a class; t (n b f)."
     total = 0
@@ -50,6 +85,7 @@ def within_class(t, y):
 class Arm:
     "One objective: outputs and labels in, what to minimise out."
     def __init__(self, name, detector, running=.95):
+        name, _, self.kind = name.partition("+")
         self.name, _, strength = name.partition("@")
         self.strength, self.detector, self.keep = float(strength or 1), detector, running
         self.weights = AutomaticWeights() if self.name in ("released", "paper") else None
@@ -100,6 +136,13 @@ class Arm:
         raise SystemExit(f"unknown arm '{self.name}'")
 
 
+def see(detector, x, kind):
+    "Outputs of a detector whose blocks are shown different things."
+    v = [t.contiguous(memory_format=torch.channels_last) for t in views(x, kind)]
+    maps = [net((t - detector.blocks.mean) / detector.blocks.std) for net, t in zip(detector.blocks.backbones, v)]
+    return detector.aggregate(detector.blocks.pool(torch.stack(maps)))
+
+
 def build(name):
     "The detector of an arm: four small blocks, or one of equal parameters."
     if name != "wide":
@@ -111,16 +154,16 @@ def build(name):
 
 
 @torch.inference_mode()
-def judge(detector, sets):
+def judge(detector, sets, kind=""):
     "AUC of the verdict and of every block alone, on every set."
     detector.eval()
     report = {}
     for name, data in sets.items():
-        x = (data.x.float() / 255).contiguous(memory_format=torch.channels_last)
+        x = data.x.float() / 255
         parts = []
         for t in x.split(200):
             with torch.autocast("cpu", torch.bfloat16):
-                out = detector(t)
+                out = see(detector, t, kind.replace("hide", ""))
             parts.append([v.float() for v in out[:4]])
         g, all_, _, alone = (torch.cat(v, -2) for v in zip(*parts))
         auc = lambda v: round(float(roc_auc_score(data.y, v[:, 1] - v[:, 0])), 4)
@@ -153,11 +196,11 @@ def train(arm, seed, data, sets):
             i = order[step * s["batch"]:(step + 1) * s["batch"]]
             x, y = flip(data.x[i].float() / 255), data.y[i]
             with torch.autocast("cpu", torch.bfloat16):
-                out = detector(x.contiguous(memory_format=torch.channels_last))
+                out = see(detector, x, loss.kind)
             total = loss(out, y, t / (s["epochs"] * steps))
             opt.zero_grad(); total.backward(); opt.step()
     cell = {"command": f"python nbs/results/modes.py --arms {arm} --seeds {seed}", "arm": arm, "seed": seed, **s,
-            "parameters": sum(p.numel() for p in detector.parameters()), "auc": judge(detector, sets)}
+            "parameters": sum(p.numel() for p in detector.parameters()), "auc": judge(detector, sets, loss.kind)}
     if loss.capped:
         cell["share of steps at the cap I(z_i;y)"] = round(sum(loss.capped) / len(loss.capped), 3)
     return cell | {"seconds": round(time.time() - start, 1), "torch": torch.__version__}
