@@ -22,7 +22,7 @@ setup(
     packages=find_packages(include=[cfg["lib_path"]]),
     python_requires=">=" + cfg["min_python"],
     install_requires=lines("requirements"),
-    extras_require={"dev": lines("dev_requirements")},
+    extras_require={"faces": lines("faces_requirements"), "dev": lines("faces_requirements") + lines("dev_requirements")},
     entry_points={"console_scripts": lines("console_scripts")},
     zip_safe=False,
 )

@@ -29,6 +29,7 @@ class Found(NamedTuple):
     rows: list[Face]                        # A row a video; DeepfakeBench: a row a frame
     notes: list[str]                        # What a user should know
     official: dict[tuple[str, str], int]    # (kind, split) -> videos; split may be "all"
+    cropped: bool = False                   # The rows are pictures of single faces already
 
 # %% ../nbs/06_benchmarks.ipynb #06-006
 def kind(
@@ -291,7 +292,7 @@ def deepfakebench(
     gone = sum(not r.path.is_file() for r in rows)
     rows = [r for r in rows if r.path.is_file()]
     notes += [f"missing: {gone} frames"] * bool(gone)
-    return Found(f"DeepfakeBench {path.stem}", rows, notes, {})
+    return Found(f"DeepfakeBench {path.stem}", rows, notes, {}, cropped=True)
 
 # %% ../nbs/06_benchmarks.ipynb #06-031
 def plain(

@@ -12,13 +12,17 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from einops import einsum, rearrange, repeat
-from sklearn.metrics import roc_auc_score
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from infobottle_dfd.aggregation import ForgeryDetector
 from infobottle_dfd.blocks import tiny
 from infobottle_dfd.clues import CLUES, ClueFaces
 from infobottle_dfd.data import flip
 from infobottle_dfd.losses import AutomaticWeights, Witnesses, objective, soft_kl
+from infobottle_dfd.metrics import information
 from infobottle_dfd.training import lr_at, reseed
 
 OUT = Path(__file__).parent / "modes"
@@ -35,39 +39,31 @@ def each(logits, y):
     return len(logits) * F.cross_entropy(rearrange(logits.float(), "n b k -> (n b) k"), repeat(y, "b -> (n b)", n=len(logits)))
 
 
-SCALES = {"scales": (1, 2, 3, 4), "pairs": (1, 1, 2, 2), "third": (1, 1, 2, 3)}
-
-
 def views(x, kind):
-    "What each of four blocks is shown of the faces (b c h w)."
-    h = x.shape[-1] // 2
-    blank = torch.full_like(x, .5)
+    "What each of four blocks is shown of the faces (b c h w); elsewhere the picture is grey."
+    h, blank = x.shape[-1] // 2, torch.full_like(x, .5)
     def window(top, left, high, wide):
-        v = blank.clone(); v[:, :, top:top + high, left:left + wide] = x[:, :, top:top + high, left:left + wide]
+        v = blank.clone()
+        v[:, :, top:top + high, left:left + wide] = x[:, :, top:top + high, left:left + wide]
         return v
-    if kind == "quarters":
-        return [window(t, l, h, h) for t in (0, h) for l in (0, h)]
-    if kind == "bands":
-        return [window(t, 0, h, 2 * h) for t in (0, h // 3, 2 * h // 3, h)]
-    if kind == "halves":
-        return [window(0, 0, h, 2 * h), window(h, 0, h, 2 * h), window(0, 0, 2 * h, h), window(0, h, 2 * h, h)]
-    if kind in SCALES:
-        return [x if i == 1 else F.interpolate(F.avg_pool2d(x, i), x.shape[-2:], mode="bilinear") for i in SCALES[kind]]
-    coarse = lambda i: F.interpolate(F.avg_pool2d(x, i), x.shape[-2:], mode="bilinear")
-    if kind == "views":
-        return [x, coarse(2), window(0, 0, h, 2 * h), window(h, 0, h, 2 * h)]
-    if kind == "views3":
-        return [x, coarse(3), window(0, 0, h, 2 * h), window(h, 0, h, 2 * h)]
-    if kind == "tall":
-        return [x, x, window(0, 0, h, 2 * h), window(h, 0, h, 2 * h)]
-    if kind == "hide":                                                      # training only: a random window is hidden
-        out = []
-        for _ in range(4):
-            cy, cx = torch.rand(2, len(x), 1) * 2 * h
-            row = torch.arange(2 * h)
-            out.append(torch.where(((row - cy).abs() < h / 2)[:, None, :, None] & ((row - cx).abs() < h / 2)[:, None, None], .5, x))
-        return out
-    return [x] * 4
+    def coarse(i):
+        return F.interpolate(F.avg_pool2d(x, i), x.shape[-2:], mode="bilinear")
+    def holes():
+        cy, cx = torch.rand(2, len(x), 1) * 2 * h
+        near = lambda c: (torch.arange(2 * h) - c).abs() < h / 2
+        return torch.where(near(cy)[:, None, :, None] & near(cx)[:, None, None], .5, x)
+    upper, lower = (0, 0, h, 2 * h), (h, 0, h, 2 * h)
+    return {"": lambda: [x] * 4,
+            "quarters": lambda: [window(t, l, h, h) for t in (0, h) for l in (0, h)],
+            "bands": lambda: [window(t, 0, h, 2 * h) for t in (0, h // 3, 2 * h // 3, h)],
+            "halves": lambda: [window(*v) for v in (upper, lower, (0, 0, 2 * h, h), (0, h, 2 * h, h))],
+            "tall": lambda: [x, x, window(*upper), window(*lower)],
+            "scales": lambda: [x, coarse(2), coarse(3), coarse(4)],
+            "pairs": lambda: [x, x, coarse(2), coarse(2)],
+            "third": lambda: [x, x, coarse(2), coarse(3)],
+            "views": lambda: [x, coarse(2), window(*upper), window(*lower)],
+            "views3": lambda: [x, coarse(3), window(*upper), window(*lower)],
+            "hide": lambda: [holes() for _ in range(4)]}[kind]()
 
 
 def within_class(t, y):
@@ -154,6 +150,33 @@ def build(name):
 
 
 @torch.inference_mode()
+def features(detector, data, kind):
+    "Local representations of a data set, (n b d), in evaluation mode."
+    detector.eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        parts = [see(detector, t.float() / 255, kind.replace("hide", "")).z.float() for t in data.x.split(200)]
+    return torch.cat(parts, 1)
+
+
+def fresh(detector, data, val, kind):
+    "Nats on val from linear heads fitted afterwards on the features of train, beside the detector's own heads."
+    z, v = features(detector, data, kind), features(detector, val, kind)
+    n = range(len(z))
+    def cost(keep):
+        a, b = (rearrange(t[keep], "n b d -> b (n d)").numpy() for t in (z, v))
+        head = make_pipeline(StandardScaler(), LogisticRegression(C=.1, max_iter=300)).fit(a, data.y)
+        return log_loss(val.y, head.predict_proba(b))
+    p = val.y.double().mean()
+    entropy = float(-(p * p.log() + (1 - p) * (1 - p).log()))
+    full = cost([*n])
+    found = {"all": entropy - full, "alone": [entropy - cost([i]) for i in n],
+             "added": [cost([j for j in n if j != i]) - full for i in n] if len(n) > 1 else []}
+    with torch.inference_mode():
+        own = detector.eval().aggregate(v)
+    return {"fresh": found, "own": information(own, val.y)}
+
+
+@torch.inference_mode()
 def judge(detector, sets, kind=""):
     "AUC of the verdict and of every block alone, on every set."
     detector.eval()
@@ -172,7 +195,7 @@ def judge(detector, sets, kind=""):
     return report
 
 
-def train(arm, seed, data, sets):
+def train(arm, seed, data, val, sets):
     "One cell."
     start, s = time.time(), SETTINGS
     reseed(seed)
@@ -201,6 +224,7 @@ def train(arm, seed, data, sets):
             opt.zero_grad(); total.backward(); opt.step()
     cell = {"command": f"python nbs/results/modes.py --arms {arm} --seeds {seed}", "arm": arm, "seed": seed, **s,
             "parameters": sum(p.numel() for p in detector.parameters()), "auc": judge(detector, sets, loss.kind)}
+    cell["nats"] = fresh(detector, data, val, loss.kind)
     if loss.capped:
         cell["share of steps at the cap I(z_i;y)"] = round(sum(loss.capped) / len(loss.capped), 3)
     return cell | {"seconds": round(time.time() - start, 1), "torch": torch.__version__}
@@ -210,22 +234,26 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", required=True)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--leave-out", choices=CLUES, help="instead of the shortcut split: train without this clue")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     OUT.mkdir(exist_ok=True)
     s = SETTINGS
     sets = {c: ClueFaces(800, s["size"], 4 + i, only=c) for i, c in enumerate(CLUES)}
-    sets["test"] = ClueFaces(2000, s["size"], 3, shortcut=s["shortcut"])
+    plan = {"leave_out": args.leave_out} if args.leave_out else {"shortcut": s["shortcut"]}
+    sets["test"] = ClueFaces(2000, s["size"], 3, **plan)
     for seed in args.seeds:
         data = None
         for arm in args.arms:
-            path = OUT / f"{arm}-{seed}.json"
+            path = OUT / (f"{arm}~{args.leave_out}-{seed}.json" if args.leave_out else f"{arm}-{seed}.json")
             if path.exists():
                 continue
-            data = data or ClueFaces(s["images"], s["size"], 10 * seed + 1, shortcut=s["shortcut"])
-            cell = train(arm, seed, data, sets)
+            data = data or [ClueFaces(count, s["size"], 10 * seed + k, **plan) for count, k in ((s["images"], 1), (1000, 2))]
+            cell = train(arm, seed, *data, sets) | {"shortcut": None, "leave_out": None} | plan
+            if args.leave_out:
+                cell["command"] += f" --leave-out {args.leave_out}"
             path.write_text(json.dumps(cell) + "\n")
             weak = [cell["auc"][c]["global"] for c in CLUES if c != s["shortcut"]]
-            print(f"{arm:14} seed {seed}: weak clues {sum(weak) / 3:.3f} ({' '.join(f'{v:.3f}' for v in weak)}), "
+            print(f"{arm:14} seed {seed} {plan}: weak clues {sum(weak) / 3:.3f} ({' '.join(f'{v:.3f}' for v in weak)}), "
                   f"test {cell['auc']['test']['global']:.3f}, {cell['seconds']:.0f} s", flush=True)
