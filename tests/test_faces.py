@@ -1,0 +1,172 @@
+"""Videos to faces: the command as a user types it, kills it, and types it again."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from infobottle_dfd import faces
+from infobottle_dfd.blocks import InputError
+from infobottle_dfd.clues import ClueFaces
+from infobottle_dfd.data import read_faces
+
+FIXED = "def find(picture):\n    return [(20, 10, 60, 80)]\ndef two(picture):\n    return [(0, 0, 20, 20), (100, 40, 70, 70)]\ndef none(picture):\n    return []\n"
+
+
+def film(path, face=None, frames=12, **options):
+    "A clip of 120 x 160 whose pictures grow lighter, with a face at the left."
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(path, "w") as out:
+        stream = out.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 160, 120, "yuv420p", 4_000_000
+        for t in range(frames):
+            picture = np.full((120, 160, 3), 20 + 8 * t % 200, np.uint8)
+            if face is not None:
+                picture[10:106, 8:104] = face.permute(1, 2, 0).numpy()
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode())
+
+
+@pytest.fixture
+def films(tmp_path, monkeypatch):
+    "Four clips, a photograph and a damaged file in real/ and fake/; and a module with detectors."
+    drawn = ClueFaces(4, 96, seed=3).x
+    for i, name in enumerate(("real/a b.mp4", "real/c.avi", "fake/a b.MP4", "fake/d.mkv")):
+        film(tmp_path / "films" / name, drawn[i])
+    (tmp_path / "films/fake/broken.mp4").write_bytes(b"I am no video")
+    Image.fromarray(np.full((120, 160, 3), 90, np.uint8)).save(tmp_path / "films/real/photo.jpg")
+    (tmp_path / "own.py").write_text(FIXED)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "films"
+
+
+def call(monkeypatch, capsys, *args):
+    "Status, stdout, stderr of infobottle-prepare."
+    monkeypatch.setattr(sys, "argv", ["infobottle-prepare", *map(str, args)])
+    try:
+        faces.main()
+        status = 0
+    except SystemExit as e:
+        status = e.code
+    return status, *capsys.readouterr()
+
+
+@pytest.mark.parametrize("there, wanted, right", [(300, 3, [50, 150, 250]), (2, 5, [0, 1]), (0, 5, []), (1, 1, [0])])
+def test_moments(there, wanted, right):
+    assert faces.moments(there, wanted) == right
+
+
+def test_frames_are_the_ones_asked_for(films):
+    "Every picture of the clip has its own brightness."
+    for t, picture in faces.frames(films / "real/c.avi", 4):
+        assert abs(picture[60, 150].mean() - (20 + 8 * t)) < 4
+
+
+def test_a_cut_off_video_gives_what_is_left(tmp_path):
+    film(tmp_path / "long.avi", frames=60)
+    whole = (tmp_path / "long.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(whole[:len(whole) * 2 // 3])
+    assert len(list(faces.frames(tmp_path / "cut.avi", 8))) >= 5
+
+
+@pytest.mark.parametrize("box", [(-30, -30, 60, 60), (140, 100, 60, 60), (0, 0, 400, 400), (70, 50, 4, 4)])
+def test_crop_stays_inside(box):
+    picture = np.full((120, 160, 3), 200, np.uint8)
+    assert np.asarray(faces.crop(picture, box, .2, 32)).min() == 200            # no black border
+
+
+def test_crop_is_centred():
+    picture = np.zeros((200, 200, 3), np.uint8)
+    picture[80:120, 60:140] = 255                                               # a bar 80 wide, 40 high
+    out = np.asarray(faces.crop(picture, (60, 80, 80, 40), .25, 120)).astype(int)[..., 0]
+    assert np.abs(out - out[::-1]).max() < 3 and np.abs(out - out[:, ::-1]).max() < 3 and out[60].mean() == pytest.approx(255 * 80 / 120, rel=.03)
+
+
+def test_prepare_with_several_processes(films, monkeypatch, capsys):
+    status, out, _ = call(monkeypatch, capsys, films, "out", "--frames", 3, "--size", 48, "--detector", "own:find", "--workers", 2, "--format", "png")
+    assert status == 0 and "13  faces" in out and "1  videos: cannot be decoded" in out and "13 faces listed in out/manifest.csv" in out
+    rows = read_faces("out/manifest.csv")
+    assert len(rows) == len({r.path for r in rows}) == 13 and {r.video for r in rows} == {"real/a b.mp4", "real/c.avi", "real/photo.jpg", "fake/a b.MP4", "fake/d.mkv"}
+    assert {Image.open(r.path).size for r in rows} == {(48, 48)} and not list(Path("out").rglob(".*"))
+    status, out, err = call(monkeypatch, capsys, films, "out", "--frames", 4, "--size", 48, "--detector", "own:find")
+    assert status == 2 and "made with other settings" in err
+
+
+def test_several_faces_and_none(films, monkeypatch, capsys):
+    args = (films, "two", "--frames", 2, "--detector", "own:two", "--workers", 1)
+    assert "9  frames with several faces (largest taken)" in call(monkeypatch, capsys, *args)[1]
+    status, _, err = call(monkeypatch, capsys, films, "none", "--frames", 2, "--detector", "own:none", "--workers", 1)
+    assert status == 2 and "no face found in any of 6 videos" in err and not Path("none/manifest.csv").exists()
+
+
+def test_retinaface_finds_drawn_faces_in_large_and_small_pictures(films):
+    _, picture = next(faces.frames(films / "real/a b.mp4", 1))
+    (x, y, w, h), = faces.retinaface(picture)
+    (X, Y, W, H), = faces.retinaface(np.asarray(Image.fromarray(picture).resize((1280, 960))))
+    assert 8 <= x and x + w <= 110 and np.allclose(np.array([X, Y, W, H]) / 8, [x, y, w, h], atol=10)
+
+
+def test_killed_and_called_again(films, monkeypatch, capsys):
+    "SIGKILL while it works; the second call does the rest, and the result is that of an undisturbed run."
+    for k in range(24):
+        film(films / f"real/more {k}.mp4")
+    slow = "import time\ndef find(picture):\n    time.sleep(.02)\n    return [(20, 10, 60, 80)]\n"
+    (films.parent / "slow.py").write_text(slow)
+    command = [sys.executable, "-m", "infobottle_dfd.faces", str(films), "out", "--frames", "6", "--size", "32", "--detector", "slow:find", "--workers", "1"]
+    running = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    log = Path("out/done.jsonl")
+    for _ in range(600):
+        if log.exists() and len(log.read_bytes().splitlines()) >= 3:
+            break
+        time.sleep(.05)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    before = len(log.read_bytes().splitlines())
+    assert 3 <= before < 30 and not Path("out/manifest.csv").exists()
+    with open(log, "ab") as file:
+        file.write(b'{"path": "half a li')
+    assert call(monkeypatch, capsys, *command[3:])[0] == 0 and len(log.read_bytes().splitlines()) == 30
+    assert all(json.loads(line) for line in log.read_bytes().splitlines())
+    command[4] = "again"
+    assert call(monkeypatch, capsys, *command[3:])[0] == 0
+    assert Path("out/manifest.csv").read_text() == Path("again/manifest.csv").read_text()
+
+
+def test_deepfakebench_needs_no_detector(tmp_path, monkeypatch, capsys):
+    Image.new("RGB", (32, 32)).save(tmp_path / "1.png")
+    (tmp_path / "x.json").write_text(json.dumps({"D": {"FF-real": {"test": {"v": {"frames": ["1.png"]}}}}}))
+    monkeypatch.setattr(faces, "load_detector", None)
+    status, out, _ = call(monkeypatch, capsys, tmp_path / "x.json", tmp_path / "out")
+    assert status == 0 and "1 faces listed in" in out and f"{tmp_path / '1.png'},0,test,FF-real/v,," in (tmp_path / "out/manifest.csv").read_text()
+
+
+@pytest.mark.parametrize("options, word", [
+    (("--format", "gif"), "choose jpg or png"), (("--frames", "0"), "it must be at least 1"), (("--detector", "nowhere:find"), "name it as module:function"),
+    (("--detector", "own:lost"), "name it as module:function"), (("--compression", "c99"), "choose c0, c23 or c40")], ids=str)
+def test_bad_options(films, monkeypatch, capsys, options, word):
+    status, out, err = call(monkeypatch, capsys, films, "out", *options)
+    assert status == 2 and word in err and len(err.splitlines()) == 1 and not out and not Path("out").exists()
+
+
+@pytest.mark.parametrize("error, word", [("No module named 'av'", r"infobottle_dfd\[faces\]"), ("libGL.so.1: cannot open shared object file", "opencv-python-headless")])
+def test_without_the_extra(films, monkeypatch, error, word):
+    def missing(name):
+        raise ImportError(error)
+    monkeypatch.setattr(faces.importlib, "import_module", missing)
+    with pytest.raises(InputError, match=word):
+        list(faces.frames(films / "real/c.avi", 2))
+
+
+@pytest.mark.skipif(not Path("../shared/data/ffpp_videos_c23").is_dir(), reason="the seven videos are not here")
+def test_real_videos(tmp_path, monkeypatch, capsys):
+    status, out, _ = call(monkeypatch, capsys, Path("../shared/data/ffpp_videos_c23").resolve(), tmp_path / "out", "--frames", 1, "--workers", 1)
+    assert status == 0 and "7  faces" in out and os.path.getsize(tmp_path / "out/manifest.csv")
