@@ -58,7 +58,7 @@ def inventory(
         lines.append(line)
     return "\n".join(lines + found.notes)
 
-# %% ../nbs/06_benchmarks.ipynb #06-008
+# %% ../nbs/06_benchmarks.ipynb #06-009
 def listing(
     root: Path,                             # A folder
     suffixes: tuple[str, ...] = VIDEOS,     # What to list
@@ -66,7 +66,7 @@ def listing(
     "All files below a folder with one of the suffixes."
     return {p.relative_to(root).as_posix().lower(): p for p in sorted(root.rglob("*")) if p.suffix.lower() in suffixes}
 
-# %% ../nbs/06_benchmarks.ipynb #06-011
+# %% ../nbs/06_benchmarks.ipynb #06-012
 FF_VAL = ("720 672 939 115 284 263 402 453 820 818 762 832 834 852 922 898 104 126 106 198 159 175 416 342 857 909 "
           "599 585 443 514 566 617 472 511 325 492 816 649 583 558 933 925 419 824 465 482 565 589 261 254 992 980 "
           "157 245 571 746 947 951 926 900 493 538 468 470 915 895 362 354 440 364 640 638 827 817 793 768 837 890 "
@@ -83,7 +83,7 @@ FF_METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
 FF_SPLIT = dict.fromkeys(map("{:03}".format, range(1000)), "train")
 FF_SPLIT |= dict.fromkeys(FF_VAL, "val") | dict.fromkeys(FF_TEST, "test")
 
-# %% ../nbs/06_benchmarks.ipynb #06-013
+# %% ../nbs/06_benchmarks.ipynb #06-014
 def faceforensics(
     root: Path,                     # Holds original_sequences and manipulated_sequences
     compression: str = "c23",       # c0 (raw), c23 or c40
@@ -119,7 +119,7 @@ def faceforensics(
     official = {(k, s): n for k in ("real", *FF_METHODS) for s, n in (("train", 720), ("val", 140), ("test", 140))}
     return Found(f"FaceForensics++ ({compression})", rows, notes, official)
 
-# %% ../nbs/06_benchmarks.ipynb #06-016
+# %% ../nbs/06_benchmarks.ipynb #06-017
 def celeb_df(
     root: Path,         # Holds Celeb-real, YouTube-real, Celeb-synthesis and List_of_testing_videos.txt
 ) -> Found:
@@ -152,7 +152,7 @@ def celeb_df(
                                                   ("Celeb-synthesis", "train"): 5299, ("Celeb-synthesis", "test"): 340})
     return Found("Celeb-DF-v1", rows, notes, {("real", "all"): 408, ("Celeb-synthesis", "all"): 795})
 
-# %% ../nbs/06_benchmarks.ipynb #06-019
+# %% ../nbs/06_benchmarks.ipynb #06-020
 def read_json(
     path: Path,                 # A file that should hold a JSON object
 ) -> dict:
@@ -163,7 +163,7 @@ def read_json(
     except (ValueError, AttributeError, TypeError):
         raise InputError(f"{path}: damaged, or no description of a benchmark; download it again") from None
 
-# %% ../nbs/06_benchmarks.ipynb #06-020
+# %% ../nbs/06_benchmarks.ipynb #06-021
 def dfdc_preview(
     root: Path,         # Holds dataset.json
 ) -> Found:
@@ -182,7 +182,7 @@ def dfdc_preview(
     notes = [f"missing: {len(gone)} videos of dataset.json, as {gone[0]}"] if gone else []
     return Found("DFDC-Preview", rows, notes, {("real", "all"): 1131, ("all fakes", "all"): 4119})
 
-# %% ../nbs/06_benchmarks.ipynb #06-022
+# %% ../nbs/06_benchmarks.ipynb #06-023
 def read_labels(
     path: Path,             # DFDC's labels.csv
 ) -> dict[str, int]:        # File name in small letters -> 1 fake, 0 real
@@ -196,7 +196,7 @@ def read_labels(
         raise InputError(f"{path}: every line must have a filename and a label, 1 fake or 0 real; download it again")
     return {r["filename"].strip().lower(): int(r["label"]) for r in lines}
 
-# %% ../nbs/06_benchmarks.ipynb #06-023
+# %% ../nbs/06_benchmarks.ipynb #06-025
 def dfdc(
     root: Path,         # Holds dfdc_train_part_*/metadata.json, and labels.csv with the test videos
 ) -> Found:
@@ -225,7 +225,7 @@ def dfdc(
     return Found("DFDC", rows, notes + [f"{len(lists)} of 50 training folders"], {
         ("real", "train"): 19154, ("fake", "train"): 100000, ("real", "test"): 2500, ("fake", "test"): 2500})
 
-# %% ../nbs/06_benchmarks.ipynb #06-026
+# %% ../nbs/06_benchmarks.ipynb #06-028
 BENCH_REAL = {"ff-real", "dfd_real", "celebdfv1_real", "celebdfv2_real", "dfdcp_real", "dfdc_real"}
 BENCH_FAKE = {"ff-df", "ff-f2f", "ff-fs", "ff-nt", "ff-fh", "dfd_fake", "celebdfv1_fake", "celebdfv2_fake",
               "dfdcp_fakea", "dfdcp_fakeb", "dfdc_fake"}
@@ -242,7 +242,7 @@ def flat(
     levels = videos.keys() & {"c23", "c40", "raw"}
     return videos.get("raw" if compression == "c0" else compression, {}) if levels else videos
 
-# %% ../nbs/06_benchmarks.ipynb #06-027
+# %% ../nbs/06_benchmarks.ipynb #06-030
 def bench_rows(
     path: Path,                 # DeepfakeBench's json of one data set
     compression: str = "c23",   # Where the data set has several
@@ -265,7 +265,7 @@ def bench_rows(
         raise InputError(f"{path}: not in DeepfakeBench's form (data set, label, split, video, frames)") from None
     return rows
 
-# %% ../nbs/06_benchmarks.ipynb #06-028
+# %% ../nbs/06_benchmarks.ipynb #06-031
 def deepfakebench(
     path: Path,                 # DeepfakeBench's json of one data set
     compression: str = "c23",   # Where the data set has several
@@ -294,7 +294,7 @@ def deepfakebench(
     notes += [f"missing: {gone} frames"] * bool(gone)
     return Found(f"DeepfakeBench {path.stem}", rows, notes, {}, cropped=True)
 
-# %% ../nbs/06_benchmarks.ipynb #06-031
+# %% ../nbs/06_benchmarks.ipynb #06-034
 def plain(
     source: Path,       # A manifest, or a folder with real/ and fake/
 ) -> Found:
@@ -306,7 +306,7 @@ def plain(
                  for r in there]
     return Found(source.name, there, [f"missing: {len(gone)} files, as {gone[0]}"] if gone else [], {})
 
-# %% ../nbs/06_benchmarks.ipynb #06-032
+# %% ../nbs/06_benchmarks.ipynb #06-035
 def reader(
     source: Path,               # What the user points at
     compression: str,           # Of FaceForensics++
@@ -331,7 +331,7 @@ def reader(
                      "Celeb-DF (Celeb-real/), DFDC-Preview (dataset.json), DFDC (metadata.json, labels.csv), "
                      "a DeepfakeBench json, and real/ with fake/")
 
-# %% ../nbs/06_benchmarks.ipynb #06-033
+# %% ../nbs/06_benchmarks.ipynb #06-037
 def with_val(
     found: Found,       # Of a reader
     seed: int = 0,      # Of the cut
@@ -351,7 +351,7 @@ def with_val(
     leak = warning([r for r in rows if r.split])
     return found._replace(rows=rows, notes=notes + [leak] * bool(leak))
 
-# %% ../nbs/06_benchmarks.ipynb #06-034
+# %% ../nbs/06_benchmarks.ipynb #06-038
 def read_benchmark(
     source: str | Path,             # Folder or file, as it was downloaded
     compression: str = "c23",       # Of FaceForensics++: c0 (raw), c23 or c40

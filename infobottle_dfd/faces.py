@@ -195,7 +195,7 @@ def places(
         plain[i] = p if seen[p.lower()] == 1 else f"{p} ({seen[p.lower()]})"
     return plain
 
-# %% ../nbs/06_faces.ipynb #06-024
+# %% ../nbs/06_faces.ipynb #06-025
 def read_log(
     path: Path,             # done.jsonl, which need not exist
 ) -> dict[str, dict]:       # Path of a video -> its outcome
@@ -206,7 +206,7 @@ def read_log(
         write(path, lambda p: p.write_bytes(b"".join(whole)))
     return {done["path"]: done for done in map(json.loads, whole)}
 
-# %% ../nbs/06_faces.ipynb #06-025
+# %% ../nbs/06_faces.ipynb #06-027
 def write_manifest(
     rows: list[Face],       # What to list
     path: Path,             # The CSV file; pictures below its folder are named relative to it
@@ -218,11 +218,12 @@ def write_manifest(
         p = p.resolve()
         return (p.relative_to(home) if p.is_relative_to(home) else p).as_posix()
     def put(draft):
+        "The table into a file."
         with open(draft, "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([COLUMNS, *((place(r.path), *r[1:]) for r in rows)])
     write(path, put)
 
-# %% ../nbs/06_faces.ipynb #06-026
+# %% ../nbs/06_faces.ipynb #06-029
 def run_all(
     jobs: list[tuple[Path, str]],       # Videos and the places of their crops
     args: Prepare,                      # Settings
@@ -243,7 +244,7 @@ def run_all(
         finally:
             pool.shutdown(cancel_futures=True)
 
-# %% ../nbs/06_faces.ipynb #06-027
+# %% ../nbs/06_faces.ipynb #06-030
 def prepare(
     args: Prepare,          # What was asked for
 ) -> str:                   # What to print
@@ -275,7 +276,7 @@ def prepare(
     write_manifest(rows, args.out / "manifest.csv")
     return f"{inventory(found)}\n\n{summary(list(log.values()))}\n{len(rows)} faces listed in {args.out / 'manifest.csv'}"
 
-# %% ../nbs/06_faces.ipynb #06-028
+# %% ../nbs/06_faces.ipynb #06-031
 def summary(
     log: list[dict],        # Outcomes
 ) -> str:
@@ -287,12 +288,12 @@ def summary(
     lines |= {f"videos: {problem}": n for problem, n in sorted(problems.items())}
     return "\n".join(f"{n:8}  {what}" for what, n in lines.items())
 
-# %% ../nbs/06_faces.ipynb #06-033
+# %% ../nbs/06_faces.ipynb #06-038
 def main() -> None:
     "infobottle-prepare"
     command(lambda: print(prepare(tyro.cli(Prepare))))
 
-# %% ../nbs/06_faces.ipynb #06-036
+# %% ../nbs/06_faces.ipynb #06-041
 #| eval: false
 if __name__ == "__main__":
     main()

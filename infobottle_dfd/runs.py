@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NEVER', 'Config', 'pick_device', 'facts', 'write', 'write_json', 'new_folder', 'trained_on', 'load_run', 'command',
-           'must_have_folder']
+           'must_have_folder', 'must_be_picture', 'save_picture']
 
 # %% ../nbs/05_runs.ipynb #05-002
 import json
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import matplotlib.figure
 import torch
 import torchvision
 
@@ -173,5 +174,14 @@ def must_have_folder(
     "InputError, before any work is done, if `path` cannot be written where it should be."
     if path and (path.is_dir() or not path.parent.is_dir()):
         raise InputError(f"{path}: " + ("is a folder; name a file" if path.is_dir() else "its folder does not exist; make it first"))
+
+def must_be_picture(path: Path) -> None:
+    "InputError if `path` does not end like a picture we write."
+    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise InputError(f"{path}: pictures are written as .png, .pdf or .svg")
+
+def save_picture(path: Path, figure: matplotlib.figure.Figure) -> None:
+    "Write a figure completely or not at all."
+    write(path, lambda p: figure.savefig(p, format=path.suffix[1:].lower(), dpi=110))
 
 NEVER = "note: this detector has only seen drawn faces, never a photograph; of photographs its score says nothing"

@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from infobottle_dfd import evaluation, explaining, training
+from infobottle_dfd import evaluation, faces, predicting, training
 
-MAINS = {"train": training.main, "evaluate": evaluation.main, "predict": explaining.main}
+MAINS = {"train": training.main, "evaluate": evaluation.main, "predict": predicting.main, "prepare": faces.main}
 pytestmark = pytest.mark.usefixtures("few_faces")
 HEADER = "path,label,split,video,identity,method\n"
 
@@ -101,7 +101,7 @@ def test_bad_prediction(call, bad, run_folder, face_folder):
     good = next((face_folder / "real").iterdir())
     cut = bad["truncated"] / "fake/broken.jpg"
     for args, word in (((good,), "no trained detector under runs/"), ((good, "--run", bad["empty"]), "best.pt is missing"), (("none.jpg", "--run", run_folder), "none.jpg: no such file"),
-                       ((good, cut, "--run", run_folder, "--picture", "why.png"), "broken.jpg: not a readable picture"), ((good, "--run", run_folder, "--picture", "why.doc"), "written as .png"),
+                       ((good, cut, "--crops", "--run", run_folder, "--picture", "why.png"), "broken.jpg: not a readable picture"), ((good, "--run", run_folder, "--picture", "why.doc"), "written as .png"),
                        ((good, "--run", run_folder, "--picture", "no/why.png"), "its folder does not exist"), ((good, "--run", run_folder, "--device", "tpu"), "unknown device 'tpu'")):
         one_sentence(*call("predict", *args), word)
     assert not Path("why.png").exists()
@@ -113,12 +113,12 @@ def test_train_evaluate_predict(call, face_folder):
     "The three commands one after the other, from a folder of pictures, without naming the run."
     status, out, _ = call("train", "--data", face_folder, *TRAIN)
     assert status == 0 and "run folder     runs/some faces-1" in out and "test AUC" in out
-    status, out, _ = call("evaluate", "--data", face_folder, "--json", "r.json")
+    status, out, _ = call("evaluate", "--data", face_folder, "--split", "all", "--json", "r.json")
     assert status == 0 and all(word in out for word in ("AUC", "accuracy", "log-loss", "EER", "AP", "60 faces"))
     report = json.loads(Path("r.json").read_text())
     assert len(report["scores"]) == 60 and report["auc_95"][0] <= report["auc"] <= report["auc_95"][1] and report["versions"]["torch"]
     images = sorted(face_folder.rglob("*.png"))[:3]
-    status, out, _ = call("predict", *images, "--picture", "why.png")
+    status, out, _ = call("predict", *images, "--crops", "--picture", "why.png")
     assert status == 0 and out.splitlines()[0].startswith("run runs/some faces-1") and len(out.splitlines()) == 4
     assert [float(line.split()[0]) for line in out.splitlines()[1:]] == pytest.approx([report["scores"][k] for k in scores_of(images, face_folder)], abs=2e-4)
     assert Path("why.png").stat().st_size > 10_000 and not list(Path().glob(".*.png"))
@@ -143,7 +143,7 @@ def test_data_without_a_test_split(call, face_folder, tmp_path):
 
 def test_drawn_faces_are_no_photographs(call, face_folder):
     assert call("train", "--images", 64, *TRAIN)[0] == 0
-    for command in (("evaluate", "--data", face_folder), ("predict", next((face_folder / "real").iterdir()))):
+    for command in (("evaluate", "--data", face_folder), ("predict", next((face_folder / "real").iterdir()), "--crops")):
         assert "never a photograph" in call(*command)[1]
 
 
@@ -158,7 +158,7 @@ def test_odd_file_names(call, run_folder, face_folder, tmp_path):
     "Dollars, braces and spaces in a name are no formulas."
     odd = tmp_path / "a $x_$ {b}.png"
     odd.write_bytes(next((face_folder / "real").iterdir()).read_bytes())
-    assert call("predict", odd, "--run", run_folder, "--picture", "why.png")[0] == 0 and Path("why.png").exists()
+    assert call("predict", odd, "--crops", "--run", run_folder, "--picture", "why.png")[0] == 0 and Path("why.png").exists()
 
 
 def test_free_names_resume_and_the_same_table_twice(call):
@@ -177,6 +177,46 @@ def test_help():
     folder = str(Path(sys.executable).parent)
     running = [subprocess.Popen([shutil.which(f"infobottle-{name}", path=folder), "--help"], stdout=subprocess.PIPE, text=True) for name in MAINS]
     helps = [p.communicate()[0] for p in running]
-    assert [p.returncode for p in running] == [0, 0, 0]
-    for text, words in zip(helps, (("--resume", "--backbone", "Local information blocks"), ("--split", "--json"), ("--picture", "IMAGE..."))):
+    assert [p.returncode for p in running] == [0, 0, 0, 0]
+    for text, words in zip(helps, (("--resume", "--backbone", "Local information blocks"), ("--split", "--json"), ("--picture", "FILE..."), ("--margin", "--detector"))):
         assert all(w in text for w in words), text
+
+
+def test_runs_by_sets(call, face_folder, run_folder, tmp_path):
+    "Two runs on two sets: a table with its protocol, JSON, a figure; the set of training is cut as training cut it."
+    shutil.copytree(run_folder, tmp_path / "other run")
+    lines = "".join(f"{p},{int(p.parent.name == 'fake')},test,{p.parent.name}{i // 3},,{'swap' if i % 2 else 'puppet'}\n" for i, p in enumerate(sorted(face_folder.rglob("*.png"))))
+    (tmp_path / "videos.csv").write_text(HEADER + lines)
+    status, out, _ = call("evaluate", "--data", face_folder, "videos.csv", "--run", run_folder, "other run", "--json", "r.json", "--picture", "r.png")
+    assert status == 0 and out.count("videos.csv") >= 6 and "60 videos" not in out and "protocol: split test" in out and Path("r.png").stat().st_size > 5000
+    found = json.loads(Path("r.json").read_text())
+    assert [c["in_dataset"] for c in found["cells"]] == [True, False] * 2 and found["cells"][0]["images"] < 15 and found["cells"][1]["video"]["videos"] < 60
+    assert len(found["cross_auc"]) == 2 and all(len(pairs) == 2 for pairs in found["cross_auc"].values())
+    assert found["cells"][0]["scores"] == found["cells"][2]["scores"]
+    one_sentence(*call("evaluate", "--data", face_folder, "--run", run_folder, "--split", "dev"), "choose train, val, test or all")
+
+
+def test_video_scores_are_means_over_frames():
+    from infobottle_dfd.data import Face
+    from infobottle_dfd.evaluation import by_video
+    rows = [Face(Path(str(i)), y, video=v, method=m) for i, (v, y, m) in enumerate([("a", 1, "x"), ("b", 0, ""), ("a", 1, "x"), ("a", 1, "z"), ("a", 0, "")])]
+    videos, p = by_video(rows, torch.tensor([.2, .3, .6, .9, .1]))
+    assert sorted(zip([(r.video, r.label, r.method) for r in videos], p.tolist())) == [(("a", 0, ""), pytest.approx(.1)), (("a", 1, "x"), pytest.approx(.4)), (("a", 1, "z"), pytest.approx(.9)), (("b", 0, ""), pytest.approx(.3))]
+
+
+def test_predict_videos_and_photographs(call, run_folder, face_folder, monkeypatch, tmp_path):
+    "Faces are found in pictures and clips; every frame is in the JSON; a folder may hold both."
+    from test_faces import film
+    from infobottle_dfd.clues import ClueFaces
+    folder = tmp_path / "mixed"
+    film(folder / "clip.mp4", ClueFaces(1, 96, seed=3).x[0])
+    Image.new("RGB", (160, 120), "grey").save(folder / "wall.jpg")
+    status, out, _ = call("predict", folder, "--run", run_folder, "--frames", 5, "--json", "p.json")
+    assert status == 0 and "mean of 5 frames" in out and "no face found  " in out
+    clip, wall = json.loads(Path("p.json").read_text())["lines"]
+    assert [f["frame"] for f in clip["faces"]] == [1, 3, 6, 8, 10] and clip["score"] == pytest.approx(sum(f["score"] for f in clip["faces"]) / 5) and wall["score"] is None
+    assert call("predict", folder / "clip.mp4", "--run", run_folder, "--picture", "why.png", "--frames", 3)[0] == 0 and Path("why.png").stat().st_size > 10_000
+    for args, word in (((folder / "wall.jpg",), "no face found in"), ((folder, "--picture", "x.png"), "give the video alone"), ((folder, "--frames", 0), "at least 1"), ((tmp_path / "runs",), "no such file"), ((), "no files given")):
+        one_sentence(*call("predict", *args, "--run", run_folder), word)
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    one_sentence(*call("predict", "bad.mp4", "--run", run_folder), "bad.mp4: not a readable video")
