@@ -209,7 +209,7 @@ def test_predict_videos_and_photographs(call, run_folder, face_folder, monkeypat
     from test_faces import film
     from infobottle_dfd.clues import ClueFaces
     folder = tmp_path / "mixed"
-    film(folder / "clip.mp4", ClueFaces(1, 96, seed=3).x[0])
+    film(folder / "clip.mp4", ClueFaces(2, 96, seed=3).x[0])
     Image.new("RGB", (160, 120), "grey").save(folder / "wall.jpg")
     status, out, _ = call("predict", folder, "--run", run_folder, "--frames", 5, "--json", "p.json")
     assert status == 0 and "mean of 5 frames" in out and "no face found  " in out
