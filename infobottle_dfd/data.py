@@ -234,17 +234,19 @@ def flip(
 
 # %% ../nbs/05_data.ipynb #05-035
 def augment(
-    x: Tensor,      # Faces in [0, 1], (b c h w)
-) -> Tensor:        # The same, varied
+    x: Tensor,      # Faces, (b c h w) uint8
+) -> Tensor:        # In [0, 1], the same, varied, (b c h w)
     "Flip, shift by whole pixels, and vary exposure, contrast, white balance and saturation, each image on its own."
-    b, _, h, w = x.shape
+    b, c, h, w = x.shape
     span = lambda lo, hi, c=1: torch.rand(b, c, 1, 1, device=x.device) * (hi - lo) + lo
-    x, reach = flip(x), h // 16
-    dy, dx = torch.randint(-reach, reach + 1, (2, b, 1), device=x.device)
+    mirror, reach = span(0, 1) < .5, h // 16
+    dy, dx = torch.randint(-reach, reach + 1, (2, b, 1, 1, 1), device=x.device)
     row, col = ((torch.arange(s, device=x.device) + shift).clamp(0, s - 1) for s, shift in ((h, dy), (w, dx)))
-    image = torch.arange(b, device=x.device)
-    x = x[rearrange(image, "b -> b 1 1"), :, rearrange(row, "b h -> b h 1"), rearrange(col, "b w -> b 1 w")]
-    x = rearrange(x, "b h w c -> b c h w")
-    x = torch.where(span(0, 1) < .05, x.mean(1, keepdim=True), x)
-    middle = x.mean((1, 2, 3), keepdim=True)
-    return ((x - middle) * span(.85, 1.15) + middle * span(.85, 1.15) * span(.95, 1.05, 3)).clamp(0, 1)
+    place = rearrange(row, "b 1 1 h -> b 1 h 1") * w + torch.where(mirror, w - 1 - col, col)
+    place = rearrange(place.expand(b, c, h, w), "b c h w -> b c (h w)")
+    x = rearrange(rearrange(x, "b c h w -> b c (h w)").gather(2, place), "b c (h w) -> b c h w", h=h).float()
+    grey = span(0, 1).flatten() < .05
+    x[grey] = x[grey].mean(1, keepdim=True)
+    middle, contrast = x.mean((1, 2, 3), keepdim=True), span(.85, 1.15)
+    light = span(.85, 1.15) * span(.95, 1.05, 3)
+    return x.mul_(contrast / 255).add_(middle * (light - contrast) / 255).clamp_(0, 1)

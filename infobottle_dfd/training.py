@@ -77,7 +77,7 @@ def losses(
 ) -> tuple[Tensor, dict[str, Tensor]]:              # What to minimise, and the terms by name
     "Augment, run the detector, and weigh the terms of the objective."
     with torch.autocast(x.device.type, torch.bfloat16, enabled=cfg.bf16):
-        x = (augment if cfg.data else flip)(x.float() / 255)        # drawn faces vary by themselves
+        x = augment(x) if cfg.data else flip(x.float() / 255)       # drawn faces vary by themselves
         out = detector(x.contiguous(memory_format=torch.channels_last) if cfg.bf16 else x)
         asked = out._replace(logits_alone=witnesses(out.z)) if witnesses else out
     terms = objective(asked, y, cfg.mode, cfg.lil, cfg.gil, bounded=weighting is not None or cfg.mode == "released")

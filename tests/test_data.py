@@ -89,15 +89,15 @@ def test_pictures_are_rgb_and_square(tmp_path):
 
 
 def test_augment_is_seeded_and_per_image():
-    x = torch.rand(8, 3, 32, 32)
-    other = torch.cat([x[:1], torch.rand(7, 3, 32, 32)])
+    x = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
+    other = torch.cat([x[:1], torch.randint(0, 256, (7, 3, 32, 32), dtype=torch.uint8)])
     torch.manual_seed(0)
     a = augment(x)
     torch.manual_seed(0)
     b = augment(x)
     torch.manual_seed(0)
     c = augment(other)
-    assert torch.equal(a, b) and torch.equal(a[0], c[0]) and not torch.equal(a, x)
+    assert torch.equal(a, b) and torch.equal(a[0], c[0]) and not torch.equal(a, x / 255)
 
 
 @pytest.mark.parametrize("kwargs", [{"only": "nose"}, {"leave_out": "chin"}, {"only": "eyes", "leave_out": "eyes"}])
