@@ -82,7 +82,7 @@ def confidence(
 # %% ../nbs/04_losses.ipynb #04-023
 def objective(
     out: Outputs,               # A detector's outputs
-    y: Tensor,                  # Labels, (b)
+    y: Tensor,                  # Labels, (b), or opinions about them, (b k)
     mode: str = "released",     # "paper", "released" or "calm"; calm takes the witnesses as `logits_alone`
     lil: bool = True,           # Local Information Loss, and the heads it needs; not in calm
     gil: bool = True,           # Global Information Loss, and the heads it needs; not in calm
@@ -94,7 +94,7 @@ def objective(
         raise ValueError(f"unknown mode '{mode}'; choose paper, released or calm")
     ce, n = lambda logits: F.cross_entropy(logits.float(), y), len(out.logits_without)
     each = lambda logits: n * F.cross_entropy(rearrange(logits.float(), "n b k -> b k n"),
-                                              repeat(y, "b -> b n", n=n))
+                                              repeat(y, "b ... -> b ... n", n=n))
     if mode == "calm":
         return {"ce": ce(out.logits_global) + ce(out.logits_all) + each(out.logits_alone),
                 "calm": CALM * confidence(out.logits_alone)}

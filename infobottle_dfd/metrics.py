@@ -8,12 +8,14 @@ __all__ = ['score', 'equal_error', 'metrics', 'information']
 # %% ../nbs/07_metrics.ipynb #07-002
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score, roc_curve
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from .aggregation import ForgeryDetector, Outputs
+from .runs import world
 
 # %% ../nbs/07_metrics.ipynb #07-005
 @torch.inference_mode()
@@ -27,12 +29,15 @@ def score(
     "Run a detector over a data set in evaluation mode."
     detector.eval()
     device = next(detector.parameters()).device
-    parts = []
-    order = BatchSampler(range(len(data)), batch, drop_last=False)
-    for x, _ in DataLoader(data, sampler=order, batch_size=None, num_workers=workers):
+    rank, many = world()
+    parts, order = [], list(BatchSampler(range(len(data)), batch, drop_last=False))
+    for x, _ in DataLoader(data, sampler=order[rank::many], batch_size=None, num_workers=workers):
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            out = detector(x.to(device).float() / 255)
+            out = detector(x.to(device, non_blocking=True).float() / 255)
         parts.append([t.float().cpu() for t in out[:4]])
+    if many > 1:                                        # every process has every many-th batch
+        dist.all_gather_object(dealt := [None] * many, parts)
+        parts = [dealt[i % many][i // many] for i in range(len(order))]
     return Outputs(*(torch.cat(t, dim=-2) for t in zip(*parts)), None, None)
 
 # %% ../nbs/07_metrics.ipynb #07-008

@@ -93,10 +93,8 @@ def test_overfits_32_faces(tmp_path):
     x, y = faces[list(range(32))]
     for step in range(40):
         training.reseed(0, step)
-        total, terms = training.losses(learner.detector, learner.weighting, x, y, cfg)
-        learner.optimizer.zero_grad()
-        total.backward()
-        learner.optimizer.step()
+        total, terms = learner(x, y)
+        learner.step(total, cfg.lr)
     assert terms["ce"] < .5
 
 

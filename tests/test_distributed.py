@@ -1,0 +1,160 @@
+"""Two processes do what one does: the step, the scores, the run; asked to stop, they stop and go on."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from infobottle_dfd.data import FaceFiles, read_faces
+from infobottle_dfd.learning import Learner, plan
+from infobottle_dfd.metrics import score
+from infobottle_dfd.runs import Config, load_run
+
+ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+STEP = '''
+import sys, torch, torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from test_distributed import gradients, learner_of, faces
+dist.init_process_group("gloo")
+rank, found = dist.get_rank(), {}
+for mode in ("released", "paper", "calm"):
+    learner = learner_of(mode)
+    model = DistributedDataParallel(learner, static_graph=True)
+    x, y = faces()
+    found[mode] = gradients(learner, model, x[rank::2], y[rank::2])
+if rank == 0: torch.save(found, sys.argv[1])
+dist.barrier(); dist.destroy_process_group()
+'''
+SCORE = '''
+import sys, torch, torch.distributed as dist
+from infobottle_dfd.data import FaceFiles, read_faces
+from infobottle_dfd.metrics import score
+from infobottle_dfd.runs import load_run
+dist.init_process_group("gloo")
+out = score(load_run(sys.argv[1])[0], FaceFiles(read_faces(sys.argv[2]), 32), batch=7)
+if dist.get_rank() == 1: torch.save(list(out[:4]), sys.argv[3])
+dist.barrier(); dist.destroy_process_group()
+'''
+
+
+def learner_of(mode):
+    "Without batch norm (whose statistics are each process' own), dropout and mirrors: nothing random, nothing local."
+    learner = Learner(Config(n=3, d=8, size=32, mode=mode), torch.device("cpu"))
+    for module in learner.modules():
+        for name, child in module.named_children():
+            if isinstance(child, (torch.nn.BatchNorm2d, torch.nn.BatchNorm1d)):
+                setattr(module, name, torch.nn.Identity())
+            if isinstance(child, torch.nn.Dropout):
+                child.p = 0.
+    return learner
+
+
+def faces():
+    g = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 256, (8, 3, 32, 32), generator=g, dtype=torch.uint8)
+    x[..., 16:] = x[..., :16].flip(-1)                              # a mirror changes nothing
+    return x, torch.tensor([0, 1, 1, 0, 1, 0, 0, 1])
+
+
+def gradients(learner, model, x, y):
+    torch.manual_seed(0)
+    for _ in range(2):                                              # static_graph learns the graph in the first
+        learner.zero_grad()
+        model(x, y)[0].backward()
+    return {k: p.grad.clone() for k, p in learner.named_parameters() if p.grad is not None}
+
+
+def script(tmp_path, text, *args):
+    (tmp_path / "child.py").write_text(text)
+    return subprocess.run([*TORCHRUN, str(tmp_path / "child.py"), *map(str, args)], env={**ENV, "PYTHONPATH": str(Path(__file__).parent)}, capture_output=True, text=True)
+
+
+def test_a_step_of_two_processes_is_the_step_of_one(tmp_path):
+    "All modes, all parameters; the local term bends a mean, so averaging gradients of half batches would not do."
+    done = script(tmp_path, STEP, tmp_path / "two.pt")
+    assert done.returncode == 0, done.stderr[-2000:]
+    two = torch.load(tmp_path / "two.pt", weights_only=True)
+    for mode, found in two.items():
+        learner = learner_of(mode)
+        one = gradients(learner, learner, *faces())
+        assert one.keys() == found.keys() and len(one) > 20
+        for k in one:
+            torch.testing.assert_close(found[k], one[k], rtol=1e-4, atol=1e-6, msg=lambda m: f"{mode}, {k}: {m}")
+
+
+def test_scores_of_two_processes_are_those_of_one(tmp_path, run_folder, face_folder):
+    "Exactly, in the same order, every face once."
+    done = script(tmp_path, SCORE, run_folder, face_folder, tmp_path / "two.pt")
+    assert done.returncode == 0, done.stderr[-2000:]
+    torch.set_num_threads(1)
+    one = score(load_run(run_folder)[0], FaceFiles(read_faces(face_folder), 32), batch=7)
+    assert all(torch.equal(a, b) for a, b in zip(one, torch.load(tmp_path / "two.pt", weights_only=True)))
+
+
+def train(*args, processes=1, **options):
+    start = [*TORCHRUN, "-m", "--"] if processes == 2 else [sys.executable, "-m"]      # -- or torchrun takes --n for its own
+    return subprocess.Popen([*start, "infobottle_dfd.training", *map(str, args)], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+SMALL = ("--size", 32, "--n", 2, "--d", 8, "--batch", 8)
+
+
+def test_torchrun(tmp_path, face_folder):
+    "One folder, one report, all faces counted once; a batch that cannot be shared is refused."
+    running = train("--data", face_folder, "--epochs", 2, "--mixup", .5, "--balance", "--clip", 5, *SMALL, processes=2, cwd=tmp_path)
+    out, err = running.communicate(timeout=120)
+    assert running.returncode == 0, err[-2000:]
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == ["some faces-1"] and out.count("test AUC") == 1
+    report = json.loads((tmp_path / "runs/some faces-1/test.json").read_text())
+    assert report["images"] == 8 or report["images"] < 15
+    refused = train("--data", face_folder, "--batch", 7, "--epochs", 1, processes=2, cwd=tmp_path)
+    assert "batch 7 cannot be shared by 2 processes" in refused.communicate(timeout=120)[1] and refused.returncode != 0
+
+
+@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
+def test_stopped_within_an_epoch(tmp_path, face_folder, kill):
+    "One long epoch, saved at every step; what goes on ends with the weights of an undisturbed run."
+    code = "import sys; from infobottle_dfd import training; training.KEEP = 0.; training.main()"
+    rows = "".join(f"{p},{int(p.parent.name == 'fake')},train,{i % 30},,\n" for i, p in enumerate(sorted(face_folder.rglob("*.png")) * 20))
+    (tmp_path / "m.csv").write_text("path,label,split,video,identity,method\n" + rows)
+    call = lambda *more: subprocess.Popen([sys.executable, "-c", code, "--data", str(tmp_path / "m.csv"), "--epochs", "1", *map(str, SMALL), "--out", *more], env=ENV, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    whole, broken = call("whole"), call("broken")
+    last = tmp_path / "broken/last.pt"
+    while not last.exists() and broken.poll() is None:
+        time.sleep(.01)
+    time.sleep(.2)
+    broken.send_signal(kill)
+    _, err = broken.communicate()
+    at = torch.load(last, weights_only=True)["at"]
+    assert at["epoch"] == 1 and 0 < at["step"] < 120 and not (tmp_path / "broken/best.pt").exists()
+    if kill == signal.SIGTERM:
+        assert broken.returncode == 2 and "stopped by SIGTERM; everything is saved, go on with --out broken --resume" in err
+    again = call("broken", "--resume")
+    assert again.wait() == 0 and whole.wait() == 0
+    a, b = (load_run(tmp_path / f)[0].state_dict() for f in ("whole", "broken"))
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_plan_is_balanced_and_loses_nothing():
+    y = torch.tensor([0] * 7 + [1] * 25)
+    batches = plan(y, Config(batch=10, balance=True), 3)
+    images = [i for b in batches for i in b]
+    assert len(batches) == 5 and sum(int(y[i]) for i in images) == 25 and set(images) == set(range(32))
+    assert batches == plan(y, Config(batch=10, balance=True), 3) != plan(y, Config(batch=10, balance=True), 4)
+
+
+def test_presets_differ_where_they_say(tmp_path):
+    from dataclasses import asdict
+    from infobottle_dfd.training import PRESETS, settings
+    subset, full = (asdict(settings([name, "--data", "x.csv"])[0]) for name in ("subset", "full"))
+    assert {k for k in full if full[k] != subset[k]} == {"share"} and subset["share"] == .1
+    assert settings([])[0] == Config() == PRESETS["toy"] and settings(["full", "--data", "x.csv", "--lr", "2e-3"])[0].lr == 2e-3
+    from infobottle_dfd.blocks import InputError
+    with pytest.raises(InputError, match="name its manifest with --data"):
+        settings(["full"])
