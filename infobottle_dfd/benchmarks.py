@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['VIDEOS', 'FF_VAL', 'FF_TEST', 'FF_METHODS', 'FF_SPLIT', 'BENCH_REAL', 'BENCH_FAKE', 'Found', 'kind', 'inventory',
-           'listing', 'faceforensics', 'celeb_df', 'read_json', 'dfdc_preview', 'read_labels', 'dfdc', 'in_order',
-           'flat', 'bench_rows', 'deepfakebench', 'plain', 'reader', 'with_val', 'read_benchmark']
+           'is_video', 'listing', 'faceforensics', 'celeb_df', 'read_json', 'dfdc_preview', 'read_labels', 'dfdc',
+           'in_order', 'flat', 'people', 'bench_rows', 'deepfakebench', 'plain', 'reader', 'with_val', 'read_benchmark']
 
 # %% ../nbs/06_benchmarks.ipynb #06-002
 import csv
@@ -59,6 +59,10 @@ def inventory(
     return "\n".join(lines + found.notes)
 
 # %% ../nbs/06_benchmarks.ipynb #06-009
+def is_video(path: Path) -> bool:
+    "Whether a file is a video, by its name."
+    return path.suffix.lower() in VIDEOS
+
 def listing(
     root: Path,                             # A folder
     suffixes: tuple[str, ...] = VIDEOS,     # What to list
@@ -90,32 +94,27 @@ def faceforensics(
 ) -> Found:
     "FaceForensics++, four methods. InputError if it is not there in this compression."
     methods = {m.lower(): m for m in FF_METHODS}
-    form = re.compile(r"(?:.*/)?(?:original_sequences/youtube|manipulated_sequences/(\w+))"
-                      r"/(\w+)/videos/(\d{3})(?:_(\d{3}))?\.\w+")
-    rows, odd, others = [], [], Counter()
+    form = re.compile(r"(?:.*/)?(?:original|manipulated)_sequences/(\w+)/(\w+)/videos/(.*)\.\w+")
+    rows, odd, others, levels = [], [], Counter(), Counter()
     for name, path in listing(root).items():
-        if not (m := form.fullmatch(name)) or (m[1] is None) != (m[4] is None):
+        folder, level, stem = m.groups() if (m := form.fullmatch(name)) else ("", "", "")
+        ids = stem.split("_") if re.fullmatch(r"\d{3}(_\d{3})?", stem) else []
+        if folder and folder not in methods | {"youtube": ""}:
+            others[folder] += 1
+        elif len(ids) != 1 + (folder in methods) or FF_SPLIT[ids[0]] != FF_SPLIT[ids[-1]]:
             odd.append(name)
-            continue
-        method, level, target, source = m.groups()
-        if method and method not in methods:
-            others[path.parts[-4]] += 1
-        elif level.replace("raw", "c0") == compression.replace("raw", "c0"):
-            split, method = FF_SPLIT[target], methods.get(method, "")
-            if source and FF_SPLIT[source] != split:
-                odd.append(name)
-            else:
-                rows.append(Face(path, int(bool(source)), split, f"{method or 'youtube'}/{path.stem}",
-                                 "+".join(filter(None, (target, source))), method))
+        elif level.replace("raw", "c0") != compression.replace("raw", "c0"):
+            levels[level] += 1
         else:
-            others[level] += 1
+            method = methods.get(folder, "")
+            rows.append(Face(path, len(ids) - 1, FF_SPLIT[ids[0]], f"{method or 'youtube'}/{stem}", "+".join(ids), method))
     if not rows:
-        there = f"; there are: {', '.join(others)}" if others else ""
+        there = f"; there are: {', '.join(levels)}" if levels else ""
         raise InputError(f"{root}: no FaceForensics++ videos of compression {compression}{there}. Give another "
                          "--compression, or the folder that holds original_sequences and manipulated_sequences")
-    notes = [f"left out: {n} videos of {k}" for k, n in others.items()]
+    notes = [f"left out: {n} videos of {k}" for k, n in (others + levels).items()]
     if odd:
-        notes.append(f"left out: {len(odd)} videos that are in no official pair, as {odd[0]}")
+        notes.append(f"left out: {len(odd)} videos with strange names, or of two splits at once, as {odd[0]}")
     official = {(k, s): n for k in ("real", *FF_METHODS) for s, n in (("train", 720), ("val", 140), ("test", 140))}
     return Found(f"FaceForensics++ ({compression})", rows, notes, official)
 
@@ -243,11 +242,20 @@ def flat(
     return videos.get("raw" if compression == "c0" else compression, {}) if levels else videos
 
 # %% ../nbs/06_benchmarks.ipynb #06-030
+def people(
+    label: str,         # As DeepfakeBench writes it
+    name: str,          # Of a video
+) -> str:               # Who is in it, where the name tells
+    "Identities from a video's name: FaceForensics++ and Celeb-DF."
+    form = {"ff-": r"\d{3}", "cel": r"id\d+"}.get(label.lower()[:3])
+    return "+".join(re.findall(form, name)) if form else ""
+
+# %% ../nbs/06_benchmarks.ipynb #06-032
 def bench_rows(
     path: Path,                 # DeepfakeBench's json of one data set
     compression: str = "c23",   # Where the data set has several
 ) -> list[Face]:
-    "A row a frame, as listed, relative to nothing yet. InputError for a label that it does not know."
+    "A row a frame; paths as they are listed. InputError for a label that it does not know."
     rows = []
     try:
         for labels in read_json(path).values():
@@ -259,18 +267,18 @@ def bench_rows(
                 for split, videos in splits.items():
                     for name, video in flat(videos, compression).items():
                         frames = sorted(video["frames"], key=in_order)
-                        rows += [Face(Path(f.replace("\\", "/")), fake, split, f"{label}/{name}", "", label * fake)
-                                 for f in frames]
+                        rows += [Face(Path(f.replace("\\", "/")), fake, split, f"{label}/{name}", people(label, name),
+                                      label if fake else "") for f in frames]
     except (AttributeError, KeyError, TypeError):
         raise InputError(f"{path}: not in DeepfakeBench's form (data set, label, split, video, frames)") from None
     return rows
 
-# %% ../nbs/06_benchmarks.ipynb #06-031
+# %% ../nbs/06_benchmarks.ipynb #06-033
 def deepfakebench(
     path: Path,                 # DeepfakeBench's json of one data set
     compression: str = "c23",   # Where the data set has several
 ) -> Found:
-    "Frames of a DeepfakeBench list, with its known faults mended. InputError if the frames are nowhere near."
+    "Frames of a DeepfakeBench list, with its known faults mended. InputError if no folder near the list holds them."
     rows, notes = bench_rows(path, compression), []
     above = [q for p in list(path.resolve().parents)[:4] for q in (p, p / "rgb", p / "datasets", p / "datasets" / "rgb")]
     home = next((q for q in above if rows and (q / rows[0].path).is_file()), None)
@@ -291,10 +299,11 @@ def deepfakebench(
         rows = [r._replace(split="train" if r.split == "val" else r.split) for r in rows]
     gone = sum(not r.path.is_file() for r in rows)
     rows = [r for r in rows if r.path.is_file()]
-    notes += [f"missing: {gone} frames"] * bool(gone)
+    if gone:
+        notes.append(f"missing: {gone} frames")
     return Found(f"DeepfakeBench {path.stem}", rows, notes, {}, cropped=True)
 
-# %% ../nbs/06_benchmarks.ipynb #06-034
+# %% ../nbs/06_benchmarks.ipynb #06-036
 def plain(
     source: Path,       # A manifest, or a folder with real/ and fake/
 ) -> Found:
@@ -302,11 +311,11 @@ def plain(
     rows = read_folder(source, (*PICTURES, *VIDEOS)) if source.is_dir() else read_manifest(source)
     there, gone = [r for r in rows if r.path.is_file()], [r.path for r in rows if not r.path.is_file()]
     if source.is_dir():                             # a folder of pictures is one video, a folder of videos is not
-        there = [r._replace(video=r.path.relative_to(source).as_posix()) if r.path.suffix.lower() in VIDEOS else r
+        there = [r._replace(video=r.path.relative_to(source).as_posix()) if is_video(r.path) else r
                  for r in there]
     return Found(source.name, there, [f"missing: {len(gone)} files, as {gone[0]}"] if gone else [], {})
 
-# %% ../nbs/06_benchmarks.ipynb #06-035
+# %% ../nbs/06_benchmarks.ipynb #06-037
 def reader(
     source: Path,               # What the user points at
     compression: str,           # Of FaceForensics++
@@ -321,8 +330,8 @@ def reader(
         return faceforensics(source, compression)
     if below & {"celeb-real", "celeb-synthesis"}:
         return celeb_df(source)
-    if (source / "dataset.json").is_file():
-        return dfdc_preview(source)
+    if described := [*source.glob("dataset.json"), *source.glob("*/dataset.json")]:
+        return dfdc_preview(described[0].parent)
     if below & {"metadata.json", "labels.csv"}:
         return dfdc(source)
     if below & {"real", "fake"}:
@@ -331,7 +340,7 @@ def reader(
                      "Celeb-DF (Celeb-real/), DFDC-Preview (dataset.json), DFDC (metadata.json, labels.csv), "
                      "a DeepfakeBench json, and real/ with fake/")
 
-# %% ../nbs/06_benchmarks.ipynb #06-037
+# %% ../nbs/06_benchmarks.ipynb #06-039
 def with_val(
     found: Found,       # Of a reader
     seed: int = 0,      # Of the cut
@@ -342,16 +351,18 @@ def with_val(
     if train and not any(r.split == "val" for r in rows):
         part, sizes = cut(train, {"val": .15}, seed), sorted(np.bincount(groups(train)).tolist(), reverse=True)
         held, fakes = set(part["val"]), sum(r.label for r in part["val"])
-        among = f"{len(sizes)} connected groups of people and videos, the largest of {', '.join(map(str, sizes[:4]))} rows"
+        among = f"{len(sizes)} connected groups of people and videos (rows of the largest: {', '.join(map(str, sizes[:4]))})"
         if {r.label for r in held} == {r.label for r in part["train"]} == {0, 1}:
             rows = [r._replace(split="val") if r in held else r for r in rows]
-            notes.append(f"val: {len(held) - fakes} real and {fakes} fake, cut from train with seed {seed} among {among}")
+            notes.append(f"val: {len(held) - fakes} real and {fakes} fake, cut from train with seed {seed}, which has {among}")
         else:
-            notes.append(f"warning: no val with both classes can be cut from train ({among}); training needs one")
+            notes.append(f"warning: no val with both classes can be cut from train, which has {among}; training needs one")
     leak = warning([r for r in rows if r.split])
-    return found._replace(rows=rows, notes=notes + [leak] * bool(leak))
+    if leak:
+        notes.append(leak)
+    return found._replace(rows=rows, notes=notes)
 
-# %% ../nbs/06_benchmarks.ipynb #06-038
+# %% ../nbs/06_benchmarks.ipynb #06-040
 def read_benchmark(
     source: str | Path,             # Folder or file, as it was downloaded
     compression: str = "c23",       # Of FaceForensics++: c0 (raw), c23 or c40

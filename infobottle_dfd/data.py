@@ -104,7 +104,7 @@ def names(
 ) -> list[tuple[str, str]]:
     "What ties a row to others: its people and its video, else only itself."
     people = [("identity", p) for p in face.identity.split("+") if p]
-    return people + [("video", face.video)] * bool(face.video) or [("picture", str(face.path))]
+    return people + ([("video", face.video)] if face.video else []) or [("picture", str(face.path))]
 
 # %% ../nbs/05_data.ipynb #05-015
 def groups(
@@ -122,7 +122,7 @@ def cut(
     shares: dict[str, float],   # Part to cut -> its share of the rows; the rest is "train"
     seed: int = 0,              # Of the shuffle
 ) -> dict[str, list[Face]]:     # Part -> rows
-    "Divide rows so that no connected group stands in two parts; each part gets a group of every kind if it can."
+    "Divide rows so that no connected group stands in two parts; each part gets a group of every kind if there are enough."
     group = groups(rows)
     size, label = np.bincount(group), np.array([r.label for r in rows])
     fakes, part = np.bincount(group, label), np.full(len(size), "train", dtype=object)
@@ -134,12 +134,12 @@ def cut(
                 if size[g] <= 2 * room:
                     part[g], room = name, room - size[g]
                     free.remove(g)
-            if free and not (part[kind] == name).any():
+            if len(free) > 1 and not (part[kind] == name).any():        # too few groups: the smallest, not the last
                 part[g := min(free, key=lambda g: size[g])] = name
                 free.remove(g)
     return {name: [r for r, g in zip(rows, group) if part[g] == name] for name in ("train", *shares)}
 
-# %% ../nbs/05_data.ipynb #05-019
+# %% ../nbs/05_data.ipynb #05-020
 def with_splits(
     rows: list[Face],           # Rows, with or without splits
     source: str | Path,         # Where they came from, for messages
@@ -158,7 +158,7 @@ def with_splits(
                              "add some or set the split column yourself")
     return parts
 
-# %% ../nbs/05_data.ipynb #05-022
+# %% ../nbs/05_data.ipynb #05-023
 def leaks(
     rows: list[Face],                       # Rows with splits
 ) -> dict[str, list[str]]:                  # "identity" and "video" -> names that stand in two splits
@@ -170,7 +170,7 @@ def leaks(
     return {kind: sorted(n for (k, n), splits in seen.items() if k == kind and len(splits) > 1)
             for kind in ("identity", "video")}
 
-# %% ../nbs/05_data.ipynb #05-023
+# %% ../nbs/05_data.ipynb #05-024
 def warning(
     rows: list[Face],       # Rows with splits
 ) -> str:                   # One sentence, or nothing
@@ -179,7 +179,7 @@ def warning(
              for kind, n in leaks(rows).items() if n]
     return f"warning: {' and '.join(found)} in more than one split; scores may be memory" if found else ""
 
-# %% ../nbs/05_data.ipynb #05-026
+# %% ../nbs/05_data.ipynb #05-027
 def load_face(
     path: Path,     # A JPEG, PNG or WebP picture
     size: int,      # Height and width to return
@@ -193,7 +193,7 @@ def load_face(
                          "mend it or take it out") from None
     return tv.resize(tv.center_crop(x, [min(x.shape[1:])] * 2), [size, size], antialias=True)
 
-# %% ../nbs/05_data.ipynb #05-028
+# %% ../nbs/05_data.ipynb #05-029
 class FaceFiles(Dataset):
     "Faces read from files as they are needed; indexing with a list of numbers gives a batch."
     def __init__(
@@ -215,7 +215,7 @@ class FaceFiles(Dataset):
         "Pictures and labels."
         return torch.stack([load_face(self.rows[j].path, self.size) for j in i]), self.y[i]
 
-# %% ../nbs/05_data.ipynb #05-029
+# %% ../nbs/05_data.ipynb #05-030
 def check_pictures(
     rows: list[Face],       # What will be read
 ) -> None:
@@ -225,14 +225,14 @@ def check_pictures(
                       total=len(rows), desc="checking pictures", disable=None, leave=False):
             pass
 
-# %% ../nbs/05_data.ipynb #05-032
+# %% ../nbs/05_data.ipynb #05-033
 def flip(
     x: Tensor,      # Faces, (b c h w)
 ) -> Tensor:        # The same, half of them mirrored
     "Mirror each image or not."
     return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < .5, x.flip(-1), x)
 
-# %% ../nbs/05_data.ipynb #05-035
+# %% ../nbs/05_data.ipynb #05-036
 def augment(
     x: Tensor,      # Faces, (b c h w) uint8
 ) -> Tensor:        # In [0, 1], the same, varied, (b c h w)

@@ -26,7 +26,7 @@ import tyro
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from .benchmarks import VIDEOS, inventory, read_benchmark
+from .benchmarks import inventory, is_video, read_benchmark
 from .blocks import InputError
 from .data import COLUMNS, Face
 from .runs import command, write, write_json
@@ -59,8 +59,8 @@ def frames(
     path: Path,                             # A video, or a picture, which is a video of one frame
     wanted: int,                            # How many
 ) -> Iterator[tuple[int, np.ndarray]]:      # Position, RGB picture (h w c) uint8
-    "Evenly spread frames. InputError if the file cannot be decoded from its beginning."
-    if path.suffix.lower() not in VIDEOS:
+    "Evenly spread frames. InputError if the file cannot be decoded; at the end, if it breaks off before its end."
+    if not is_video(path):
         try:
             with Image.open(path) as file:
                 yield 0, np.asarray(ImageOps.exif_transpose(file).convert("RGB"))
@@ -70,6 +70,7 @@ def frames(
     av, position = extra("av"), 0
     try:
         with av.open(path) as file:
+            promised = file.streams.video[0].frames
             there = sum(packet.size > 0 for packet in file.demux(video=0))
         take = set(moments(there, wanted))
         with av.open(path) as file:
@@ -78,8 +79,11 @@ def frames(
                     yield position, picture.to_ndarray(format="rgb24")
                 position += 1
     except (av.FFmpegError, IndexError, ValueError):
-        if not position:
-            raise InputError(f"{path}: not a readable video") from None
+        raise InputError(f"{path}: " + (f"breaks off after frame {position}" if position else "not a readable video")) from None
+    if not position:
+        raise InputError(f"{path}: not a readable video")
+    if there < promised:
+        raise InputError(f"{path}: breaks off after frame {there} of {promised}")
 
 # %% ../nbs/06_faces.ipynb #06-013
 Box = tuple[float, float, float, float]         # left, top, width, height
@@ -179,7 +183,7 @@ def cut_faces(
                 write(file, lambda p: face.save(p, format={"jpg": "JPEG", "png": "PNG"}[args.format], quality=95))
                 done["crops"].append(file.relative_to(args.out).as_posix())
     except InputError:
-        done["problem"] = "cannot be decoded"
+        done["problem"] = "breaks off early" if done["frames"] else "cannot be decoded"
     return done | {"problem": done["problem"] or ("" if done["crops"] else "no face found")}
 
 # %% ../nbs/06_faces.ipynb #06-023
@@ -188,8 +192,8 @@ def places(
 ) -> list[str]:             # A folder for each, none twice
     "Readable folder names for the crops of every row."
     plain = [re.sub(r"[^\w./+ -]|\.\.+", "_", r.video or r.path.stem).strip("/. ") for r in rows]
-    plain = [p + ("" if r.path.suffix.lower() in VIDEOS else f"/{r.path.stem}") for p, r in zip(plain, rows)]
-    seen = Counter()
+    plain = [p + ("" if is_video(r.path) else f"/{r.path.stem}") for p, r in zip(plain, rows)]
+    seen: Counter = Counter()
     for i, p in enumerate(plain):
         seen[p.lower()] += 1
         plain[i] = p if seen[p.lower()] == 1 else f"{p} ({seen[p.lower()]})"
@@ -255,7 +259,8 @@ def prepare(
         args.out.mkdir(parents=True, exist_ok=True)
         write_manifest([r._replace(path=r.path.resolve()) for r in found.rows], args.out / "manifest.csv")
         return f"{inventory(found)}\n{len(found.rows)} faces listed in {args.out / 'manifest.csv'}"
-    load_detector(args.detector), extra("av")
+    load_detector(args.detector)
+    extra("av")
     settings = {k: str(v) for k, v in asdict(args).items() if k not in ("out", "workers")}
     settings["source"] = str(args.source.resolve())
     if (kept := args.out / "prepare.json").exists():
@@ -264,13 +269,13 @@ def prepare(
     else:
         args.out.mkdir(parents=True, exist_ok=True)
         write_json(kept, settings)
-    log = read_log(args.out / "done.jsonl")
-    jobs = [(r.path, place) for r, place in zip(found.rows, places(found.rows)) if str(r.path) not in log]
+    log, listed = read_log(args.out / "done.jsonl"), [r._replace(path=r.path.resolve()) for r in found.rows]
+    jobs = [(r.path, place) for r, place in zip(listed, places(listed)) if str(r.path) not in log]
     with open(args.out / "done.jsonl", "a") as file:
-        for done in tqdm(run_all(jobs, args), total=len(found.rows), initial=len(log), unit="video", disable=None):
+        for done in tqdm(run_all(jobs, args), total=len(listed), initial=len(log), unit="video", disable=None):
             print(json.dumps(done), file=file, flush=True)
             log[done["path"]] = done
-    rows = [r._replace(path=args.out / c) for r in found.rows for c in log[str(r.path)]["crops"]]
+    rows = [r._replace(path=args.out / c) for r in listed for c in log[str(r.path)]["crops"]]
     if not rows:
         raise InputError(f"{args.source}: no face found in any of {len(found.rows)} videos; look at {args.out / 'done.jsonl'}")
     write_manifest(rows, args.out / "manifest.csv")

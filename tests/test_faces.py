@@ -71,11 +71,15 @@ def test_frames_are_the_ones_asked_for(films):
         assert abs(picture[60, 150].mean() - (20 + 8 * t)) < 4
 
 
-def test_a_cut_off_video_gives_what_is_left(tmp_path):
+def test_a_cut_off_video_gives_what_is_left(tmp_path, monkeypatch):
     film(tmp_path / "long.avi", frames=60)
     whole = (tmp_path / "long.avi").read_bytes()
     (tmp_path / "cut.avi").write_bytes(whole[:len(whole) * 2 // 3])
-    assert len(list(faces.frames(tmp_path / "cut.avi", 8))) >= 5
+    args = faces.Prepare(tmp_path, tmp_path / "out", frames=8, size=32, detector="own:find")
+    (tmp_path / "own.py").write_text(FIXED)
+    monkeypatch.syspath_prepend(tmp_path)
+    done = faces.cut_faces(tmp_path / "cut.avi", "cut", args)
+    assert len(done["crops"]) >= 5 and done["problem"] == "breaks off early"
 
 
 @pytest.mark.parametrize("box", [(-30, -30, 60, 60), (140, 100, 60, 60), (0, 0, 400, 400), (70, 50, 4, 4)])
