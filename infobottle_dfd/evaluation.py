@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['bootstrap_auc', 'difference', 'by_video', 'units', 'level', 'report', 'newest_run', 'Evaluate', 'chosen', 'evaluate',
-           'cross', 'show_one', 'protocol', 'show', 'draw', 'main']
+           'cross', 'show_one', 'compare', 'protocol', 'show', 'draw', 'main']
 
 # %% ../nbs/08_evaluation.ipynb #08-002
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import matplotlib.figure
@@ -25,30 +26,31 @@ from .runs import (NEVER, command, facts, load_run, must_be_picture, must_have_f
 
 # %% ../nbs/08_evaluation.ipynb #08-007
 def bootstrap_auc(
-    y: Tensor,                      # Labels, (b)
-    p: Tensor,                      # Scores, (b)
+    y: Tensor | np.ndarray,         # Labels, (b)
+    p: Tensor | np.ndarray,         # Scores, (b)
     groups: list[str],              # What is drawn as a whole: the video of each face, (b)
     draws: int = 500,               # How often
     seed: int = 0,                  # Of the draws
 ) -> np.ndarray:                    # AUC of each draw that has both classes
     "AUC on resampled groups; the 2.5 and 97.5 percentiles are a 95 % interval."
-    _, group = np.unique(groups, return_inverse=True)
-    rng, y, p, aucs = np.random.default_rng(seed), np.asarray(y), np.asarray(p), []
+    (_, group), (_, rank) = (np.unique(v, return_inverse=True) for v in (groups, p))
+    rng, y, many, aucs = np.random.default_rng(seed), np.asarray(y), group.max() + 1, []
     for _ in range(draws):
-        weight = np.bincount(rng.integers(0, group.max() + 1, group.max() + 1), minlength=group.max() + 1)[group]
-        if 0 < weight[y == 1].sum() and 0 < weight[y == 0].sum():
-            aucs.append(roc_auc_score(y, p, sample_weight=weight))
+        weight = np.bincount(rng.integers(0, many, many), minlength=many)[group]
+        real, fake = np.bincount(rank, weight * (y == 0)), np.bincount(rank, weight * (y == 1))
+        if real.any() and fake.any():                               # fakes above reals, ties count half
+            aucs.append(fake @ (real.cumsum() - real / 2) / (fake.sum() * real.sum()))
     return np.array(aucs)
 
 # %% ../nbs/08_evaluation.ipynb #08-012
 def difference(
-    y: Tensor,              # Labels, (b)
-    p: Tensor,              # Scores of one detector, (b)
-    q: Tensor,              # Scores of another on the same faces, (b)
+    y: Tensor | np.ndarray,     # Labels, (b)
+    p: Tensor | np.ndarray,     # Scores of one detector, (b)
+    q: Tensor | np.ndarray,     # Scores of another on the same faces, (b)
     groups: list[str],      # What is drawn as a whole, (b)
     draws: int = 500,       # How often
 ) -> tuple[float, float, float]:    # AUC of p minus AUC of q, and its 95 % interval
-    "Paired bootstrap of a difference in AUC."
+    "Paired bootstrap of a difference in AUC: one seed, so the same draws for both."
     d = bootstrap_auc(y, p, groups, draws) - bootstrap_auc(y, q, groups, draws)
     return float(roc_auc_score(y, p) - roc_auc_score(y, q)), *map(float, np.percentile(d, [2.5, 97.5]))
 
@@ -80,7 +82,8 @@ def level(
     "Metrics at one level, and a 95 % interval of the AUC over `units`."
     y, groups = torch.tensor([r.label for r in rows]), units(rows)
     low, high = np.percentile(bootstrap_auc(y, p, groups), [2.5, 97.5])
-    return {"groups": len(set(groups)), **metrics(y, p), "auc_95": [float(low), float(high)],
+    drawn = "people" if groups == [r.identity for r in rows] else "videos"
+    return {"groups": len(set(groups)), "drawn": drawn, **metrics(y, p), "auc_95": [float(low), float(high)],
             "accuracy_at_val_threshold": metrics(y, p, threshold)["accuracy"]}
 
 # %% ../nbs/08_evaluation.ipynb #08-020
@@ -151,13 +154,14 @@ def evaluate(
         must_be_picture(args.picture)
     device = pick_device(args.device)
     detectors = {run: load_run(run, device) for run in args.run or (newest_run(),)}
-    own = {run: Path(saved["config"]["data"] or "").resolve() for run, (_, saved) in detectors.items()}
-    sets = {(d, home): chosen(d, args.split, home) for d in args.data for home in {d.resolve() == o for o in own.values()}}
-    found = []
+    sets, found = {}, []
     for run, (detector, saved) in detectors.items():
         cfg = saved["config"]
         for data in args.data:
-            rows = sets[data, home := data.resolve() == own[run]]
+            home = cfg["data"] is not None and Path(cfg["data"]).resolve() == data.resolve()
+            if (data, home) not in sets:
+                sets[data, home] = chosen(data, args.split, home)
+            rows = sets[data, home]
             p = score(detector, FaceFiles(rows, cfg["size"]), bf16=cfg["bf16"], workers=args.workers).p
             found.append({"run": str(run), "data": str(data), "split": args.split, "trained_on": saved["trained_on"],
                           "in_dataset": home, **report(rows, p, saved["threshold"]), "config": cfg, **facts(device),
@@ -192,8 +196,7 @@ def show_one(
 ) -> str:
     "The few lines that end an evaluation."
     lines = [f"run {r['run']}, trained on {r['trained_on']}",
-             f"{r['images']} faces of {r['data']}, scored one by one; "
-             f"interval over {r['groups']} identities, videos or pictures"]
+             f"{r['images']} faces of {r['data']}; interval over {r['groups']} {r['drawn']}"]
     both = [r, r["video"]] if "video" in r else [r]
     if "video" in r:
         lines.append(f"{'':15}{'frames':36}videos ({r['video']['videos']}, mean probability of their frames)")
@@ -209,6 +212,19 @@ def show_one(
     return "\n".join(lines + [f"AUC {m:10} {v:.4f}" for m, v in r.get("auc_per_method", {}).items()])
 
 # %% ../nbs/08_evaluation.ipynb #08-032
+def compare(
+    cells: list[dict[str, object]],         # Reports of `evaluate`
+) -> list[str]:
+    "A verdict on every two runs that met the same faces."
+    lines = []
+    for a, b in combinations(cells, 2):
+        if a["data"] == b["data"] and a["labels"] == b["labels"]:
+            d, low, high = difference(np.array(a["labels"]), b["scores"], a["scores"], a["group_of"])
+            verdict = "not significant" if low <= 0 <= high else "significant"
+            lines.append(f"{b['run']} minus {a['run']} on {a['data']}: AUC of frames {d:+.4f} ({low:+.4f} to {high:+.4f}), {verdict}")
+    return lines
+
+# %% ../nbs/08_evaluation.ipynb #08-033
 def protocol(
     cells: list[dict[str, object]],         # Reports of `evaluate`
 ) -> list[str]:
@@ -216,12 +232,12 @@ def protocol(
     lines = [f"protocol: split {cells[0]['split']} (all rows of a set without splits)"]
     for data, of in {c["data"]: c["video_of"] for c in cells}.items():
         n = np.bincount(of)
-        lines.append(f"  {data}: {len(n)} videos of {n.min()} to {n.max()} frames")
+        lines.append(f"  {data}: {len(n)} videos of {n.min()}" + (f" to {n.max()}" if n.max() > n.min() else "") + " frames")
     return lines + ["  a video's score is the mean fake probability of its frames",
-                    "  95 %: 500 bootstrap draws of videos (of people where every row names one)",
+                    "  95 %: 500 bootstrap draws of videos (of people where every row names just one)",
                     "  acc val: at the threshold of equal errors on the frames of the run's own val split"]
 
-# %% ../nbs/08_evaluation.ipynb #08-033
+# %% ../nbs/08_evaluation.ipynb #08-034
 def show(
     cells: list[dict[str, object]],         # Reports of `evaluate`
 ) -> str:
@@ -239,9 +255,10 @@ def show(
                              f"{v.get('videos', c['images']):6}{v['auc']:8.4f}{low:9.3f}-{high:.3f}{v['accuracy']:8.3f}"
                              f"{v['accuracy_at_val_threshold']:9.3f}{v['eer']:7.3f}{v['ap']:7.3f}{v['log_loss']:7.3f}")
     lines += [f"{r}, {pair}: AUC {auc:.4f}" for r, pairs in cross(cells).items() for pair, auc in pairs.items()]
+    lines += compare(cells)
     return "\n".join(lines + protocol(cells) + [NEVER] * any(c["config"]["data"] is None for c in cells))
 
-# %% ../nbs/08_evaluation.ipynb #08-034
+# %% ../nbs/08_evaluation.ipynb #08-035
 def draw(
     cells: list[dict[str, object]],         # Reports of `evaluate`
 ) -> matplotlib.figure.Figure:
@@ -257,12 +274,12 @@ def draw(
     ax.set_xlabel("AUC, 95 % interval (blue: trained on this set)")
     return fig
 
-# %% ../nbs/08_evaluation.ipynb #08-035
+# %% ../nbs/08_evaluation.ipynb #08-036
 def main() -> None:
     "infobottle-evaluate"
     command(lambda: print(show(evaluate(tyro.cli(Evaluate)))))
 
-# %% ../nbs/08_evaluation.ipynb #08-042
+# %% ../nbs/08_evaluation.ipynb #08-044
 #| eval: false
 if __name__ == "__main__":
     main()

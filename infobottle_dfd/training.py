@@ -248,6 +248,8 @@ def fit(
 ) -> dict[str, object]:                 # The test report, as in test.json, and the folder as "run"
     "Train, keep the best epoch by validation AUC, read the test set once."
     cfg.check()
+    if cfg.data is not None:
+        cfg = replace(cfg, data=str(Path(cfg.data).resolve()))      # the same from any folder
     if out is not None and (done := finished(Path(out), cfg)):
         return done | {"run": str(out)}
     with Together(cfg) as device:
@@ -375,6 +377,8 @@ def settings(
     except (OSError, ValueError, TypeError):
         raise InputError(f"{args.out}: no run to resume (config.json is missing or unreadable)") from None
     asked = tyro.cli(Train, args=argv, default=replace(args, config=saved)).config      # the run's own, but for what is given
+    if asked.data is not None:
+        asked = replace(asked, data=str(Path(asked.data).resolve()))
     for k, own in asdict(saved).items():
         if getattr(asked, k) != own and k not in ANYTIME:
             option = k.replace("_", "-")
