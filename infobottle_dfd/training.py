@@ -341,12 +341,12 @@ def table(
     lines += [f"AUC {c:10} {v:.4f}" for c, v in report.get("auc_per_clue", {}).items()]
     return "\n".join([*lines, f"seconds        {report['seconds']:.0f}", f"run folder     {report['run']}"])
 
-# %% ../nbs/07_training.ipynb #07-040
+# %% ../nbs/07_training.ipynb #07-042
 FULL = Config(backbone="resnet34", weights="imagenet", size=224, d=512, epochs=10, batch=256, lr=1e-3,
               mixup=.5, balance=True, clip=5., bf16=True, workers=8)
 PRESETS = {"toy": Config(), "subset": replace(FULL, share=.1), "full": FULL}
 
-# %% ../nbs/07_training.ipynb #07-042
+# %% ../nbs/07_training.ipynb #07-044
 @dataclass
 class Train:
     """Train a forgery detector and test it: on drawn ClueFaces, or on --data.
@@ -385,7 +385,7 @@ def settings(
             raise InputError(f"--{option} {getattr(asked, k)} differs from the run's own {own}; --resume goes on as it was configured")
     return asked, args.out
 
-# %% ../nbs/07_training.ipynb #07-043
+# %% ../nbs/07_training.ipynb #07-045
 def main() -> None:
     "infobottle-train"
     def run():
@@ -395,7 +395,7 @@ def main() -> None:
             print(text)
     command(run)
 
-# %% ../nbs/07_training.ipynb #07-046
+# %% ../nbs/07_training.ipynb #07-048
 #| eval: false
 if __name__ == "__main__":
     main()

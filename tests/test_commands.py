@@ -212,11 +212,11 @@ def test_predict_videos_and_photographs(call, run_folder, face_folder, monkeypat
     film(folder / "clip.mp4", ClueFaces(2, 96, seed=3).x[0])
     Image.new("RGB", (160, 120), "grey").save(folder / "wall.jpg")
     status, out, _ = call("predict", folder, "--run", run_folder, "--frames", 5, "--json", "p.json")
-    assert status == 0 and "mean of 5 frames" in out and "no face found  " in out
+    assert status == 0 and "mean of 5 frames with a face" in out and "no face found  " in out
     clip, wall = json.loads(Path("p.json").read_text())["lines"]
     assert [f["frame"] for f in clip["faces"]] == [1, 3, 6, 8, 10] and clip["score"] == pytest.approx(sum(f["score"] for f in clip["faces"]) / 5) and wall["score"] is None
     assert call("predict", folder / "clip.mp4", "--run", run_folder, "--picture", "why.png", "--frames", 3)[0] == 0 and Path("why.png").stat().st_size > 10_000
-    for args, word in (((folder / "wall.jpg",), "no face found in"), ((folder, "--picture", "x.png"), "give the video alone"), ((folder, "--frames", 0), "at least 1"), ((tmp_path / "runs",), "no such file"), ((), "no files given")):
+    for args, word in (((folder / "wall.jpg",), "no face found in"), ((folder, "--picture", "x.png"), "give the video alone"), ((folder, "--frames", 0), "at least 1 and 0"), ((tmp_path / "runs",), "no such file"), ((), "no files given")):
         one_sentence(*call("predict", *args, "--run", run_folder), word)
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     one_sentence(*call("predict", "bad.mp4", "--run", run_folder), "bad.mp4: not a readable video")
