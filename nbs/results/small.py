@@ -1,0 +1,71 @@
+"""Ablations on ClueFaces, small enough for a laptop: python nbs/results/small.py [--arms ce released ...] [--seeds 0 1 2]
+
+Every cell is one call of `fit` with the small preset below, about 20 s on one core, and the AUC of the test faces after
+JPEG, blur, noise and shrinking. One JSON a cell in nbs/results/small; finished cells are skipped.
+"""
+import argparse
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch.utils.data import TensorDataset
+from torchvision.transforms.v2 import functional as tv
+
+from infobottle_dfd.clues import ClueFaces
+from infobottle_dfd.metrics import metrics, score
+from infobottle_dfd.runs import Config, load_run
+from infobottle_dfd.training import fit
+
+OUT = Path(__file__).parent / "small"
+SMALL = dict(images=4000, size=48, epochs=6, bf16=True)
+CE = dict(lil=False, gil=False)
+ARMS = {"ce": CE, "local": dict(gil=False), "global": dict(lil=False), "released": {}, "paper": dict(mode="paper"), "calm": dict(mode="calm"),
+        "heads": dict(mode="paper", weighting="fixed", alpha=0., beta=0.), "fixed": dict(weighting="fixed"),
+        **{f"ce-n{n}": dict(n=n, **CE) for n in (1, 2, 3, 6)}, **{f"released-n{n}": dict(n=n) for n in (2, 3, 6)}, "calm-n1": dict(n=1, mode="calm")}
+
+
+def noisy(x):
+    "Noise of 5 % of the range."
+    g = torch.Generator().manual_seed(0)
+    return (x + 12.75 * torch.randn(x.shape, generator=g)).clamp(0, 255).byte()
+
+
+SPOIL = {"as drawn": lambda x: x, "JPEG 75": lambda x: torch.stack([tv.jpeg(v, 75) for v in x]), "JPEG 30": lambda x: torch.stack([tv.jpeg(v, 30) for v in x]),
+         "blur": lambda x: tv.gaussian_blur(x, [5, 5], [1., 1.]), "noise": noisy, "half size": lambda x: tv.resize(tv.resize(x, [24, 24], antialias=True), [48, 48])}
+
+
+def cell(arm, seed, test):
+    "Train and judge one arm with one seed."
+    work = Path(tempfile.mkdtemp())
+    try:
+        report = fit(Config(**{**SMALL, **ARMS[arm], "seed": seed}), work / "run")
+        detector, _ = load_run(work / "run")
+        history = [json.loads(line) for line in (work / "run/metrics.jsonl").read_text().splitlines()]
+        spoiled = {name: metrics(test.y, score(detector, TensorDataset(x, test.y), bf16=True).p)["auc"] for name, x in test.spoiled.items()}
+    finally:
+        shutil.rmtree(work)
+    found = {k: report[k] for k in ("auc", "auc_per_clue", "log_loss", "val_auc", "epoch", "seconds", "device", "versions")}
+    return {"command": f"python nbs/results/small.py --arms {arm} --seeds {seed}", "arm": arm, "seed": seed, **found, "auc_spoiled": spoiled,
+            "parameters": sum(p.numel() for p in detector.parameters()), "information": history[report["epoch"] - 1]["val"]["information"],
+            "config": {k: v for k, v in asdict(Config(**{**SMALL, **ARMS[arm], "seed": seed})).items() if k != "data"}}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    args = parser.parse_args()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    OUT.mkdir(exist_ok=True)
+    test = ClueFaces(2000, SMALL["size"], 3)
+    test.spoiled = {name: f(test.x) for name, f in SPOIL.items()}
+    for seed in args.seeds:
+        for arm in args.arms:
+            if not (path := OUT / f"{arm}-{seed}.json").exists():
+                found = cell(arm, seed, test)
+                path.write_text(json.dumps(found) + "\n")
+                print(f"{arm:12} seed {seed}: test {found['auc']:.3f}, {found['seconds']:.0f} s", flush=True)
