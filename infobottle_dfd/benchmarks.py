@@ -10,6 +10,7 @@ __all__ = ['VIDEOS', 'FF_VAL', 'FF_TEST', 'FF_METHODS', 'FF_SPLIT', 'BENCH_REAL'
 # %% ../nbs/06_benchmarks.ipynb #06-002
 import csv
 import json
+import os
 import re
 from collections import Counter
 from pathlib import Path
@@ -18,10 +19,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .blocks import InputError
-from .data import PICTURES, Face, cut, groups, read_folder, read_manifest, warning
+from .data import PICTURES, Face, below, cut, groups, read_folder, read_manifest, warning
 
 # %% ../nbs/06_benchmarks.ipynb #06-005
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
 
 class Found(NamedTuple):
     "What a reader found in a benchmark's folder."
@@ -45,7 +46,7 @@ def inventory(
     known = {s for _, s in found.official}
     merge = "train" in known and "val" not in known         # our val was cut from the official train
     have = Counter()
-    for r in {r.video: r for r in found.rows}.values():
+    for r in {r.video or r.path: r for r in found.rows}.values():
         have[kind(r), "train" if merge and r.split == "val" else r.split] += 1
         have[kind(r), "all"] += 1
         have["all fakes", "all"] += r.label
@@ -68,7 +69,7 @@ def listing(
     suffixes: tuple[str, ...] = VIDEOS,     # What to list
 ) -> dict[str, Path]:                       # Small letters, with / -> the file
     "All files below a folder with one of the suffixes."
-    return {p.relative_to(root).as_posix().lower(): p for p in sorted(root.rglob("*")) if p.suffix.lower() in suffixes}
+    return {p.relative_to(root).as_posix().lower(): p for p in below(root, suffixes)}
 
 # %% ../nbs/06_benchmarks.ipynb #06-012
 FF_VAL = ("720 672 939 115 284 263 402 453 820 818 762 832 834 852 922 898 104 126 106 198 159 175 416 342 857 909 "
@@ -123,12 +124,19 @@ def celeb_df(
     root: Path,         # Holds Celeb-real, YouTube-real, Celeb-synthesis and List_of_testing_videos.txt
 ) -> Found:
     "Celeb-DF v1 or v2. InputError without its test list, or with one whose labels are turned round."
-    lists = [p for p in root.rglob("*.txt") if p.name.lower() == "list_of_testing_videos.txt"]
+    lists = [p for p in below(root, (".txt",)) if p.name.lower() == "list_of_testing_videos.txt"]
     if not lists:
         raise InputError(f"{root}: Celeb-DF's List_of_testing_videos.txt is missing; put it beside Celeb-real, "
                          "without it test videos would be trained on")
-    test = set()
-    for k, line in enumerate(lists[0].read_text(encoding="utf-8-sig").splitlines(), 1):
+    if len(lists) > 1:
+        raise InputError(f"{lists[0]} and {lists[1]}: two lists of test videos; prepare one version of Celeb-DF at a time")
+    try:
+        text, test = lists[0].read_text(encoding="utf-8-sig"), set()
+    except UnicodeDecodeError:
+        raise InputError(f"{lists[0]}: not plain text; take the list as it is distributed") from None
+    if not text.strip():
+        raise InputError(f"{lists[0]}: is empty; take the list as it is distributed")
+    for k, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         label, _, name = line.strip().partition(" ")
@@ -159,7 +167,7 @@ def read_json(
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
         return {k: {**v} for k, v in data.items()}
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         raise InputError(f"{path}: damaged, or no description of a benchmark; download it again") from None
 
 # %% ../nbs/06_benchmarks.ipynb #06-021
@@ -209,7 +217,7 @@ def dfdc(
         for name, v in about.items():
             if v.get("label") not in ("REAL", "FAKE"):
                 raise InputError(f"{folder / 'metadata.json'}: '{name}' has no label REAL or FAKE; download it again")
-            parts = {folder.name, part_of.get(v.get("original"), folder.name)}
+            parts = {folder.name, part_of.get(str(v.get("original")), folder.name)}
             if name in there:
                 rows.append(Face(there[name], int(v["label"] == "FAKE"), "train", f"{folder.name}/{name}",
                                  "+".join(sorted(parts))))
@@ -265,6 +273,8 @@ def bench_rows(
                                      f"they are {', '.join(sorted(BENCH_REAL | BENCH_FAKE))}")
                 fake = int(label.lower() in BENCH_FAKE)
                 for split, videos in splits.items():
+                    if split not in ("train", "val", "test"):
+                        raise InputError(f"{path}: split '{split}' is none of DeepfakeBench's (train, val, test)")
                     for name, video in flat(videos, compression).items():
                         frames = sorted(video["frames"], key=in_order)
                         rows += [Face(Path(f.replace("\\", "/")), fake, split, f"{label}/{name}", people(label, name),
@@ -281,7 +291,7 @@ def deepfakebench(
     "Frames of a DeepfakeBench list, with its known faults mended. InputError if no folder near the list holds them."
     rows, notes = bench_rows(path, compression), []
     above = [q for p in list(path.resolve().parents)[:4] for q in (p, p / "rgb", p / "datasets", p / "datasets" / "rgb")]
-    home = next((q for q in above if rows and (q / rows[0].path).is_file()), None)
+    home = next((q for q in above if any((q / r.path).is_file() for r in rows[::max(1, len(rows) // 50)])), None)
     if home is None:
         what = f"'{rows[0].path}' is not below any folder near it" if rows else f"it lists nothing of compression {compression}"
         raise InputError(f"{path}: {what}; put the json beside the data set's folder, or give another --compression")
@@ -296,7 +306,7 @@ def deepfakebench(
     val = {r.video for r in rows if r.split == "val"}
     if len(val) == 1:
         notes.append("warning: val holds one video (a known fault of DeepfakeBench's DFDC list); it counts as train")
-        rows = [r._replace(split="train" if r.split == "val" else r.split) for r in rows]
+        rows = list({r.path: r._replace(split="train" if r.split == "val" else r.split) for r in rows}.values())
     gone = sum(not r.path.is_file() for r in rows)
     rows = [r for r in rows if r.path.is_file()]
     if gone:
@@ -309,6 +319,9 @@ def plain(
 ) -> Found:
     "Videos or pictures that belong to no benchmark."
     rows = read_folder(source, (*PICTURES, *VIDEOS)) if source.is_dir() else read_manifest(source)
+    if {""} < {r.split for r in rows}:
+        raise InputError(f"{source}: some rows have a split and some have none; fill the column on every line or on none")
+    rows = [r._replace(video=r.video or r.path.as_posix()) if is_video(r.path) else r for r in rows]
     there, gone = [r for r in rows if r.path.is_file()], [r.path for r in rows if not r.path.is_file()]
     if source.is_dir():                             # a folder of pictures is one video, a folder of videos is not
         there = [r._replace(video=r.path.relative_to(source).as_posix()) if is_video(r.path) else r
@@ -370,7 +383,15 @@ def read_benchmark(
     "Whatever it is, as rows with splits. InputError if it is nothing known, or holds no videos."
     if compression not in ("c0", "raw", "c23", "c40"):
         raise InputError(f"unknown compression '{compression}'; choose c0, c23 or c40")
-    found = reader(Path(source), compression)
+    found = reader(Path(os.path.abspath(source)), compression)
     if not found.rows:
         raise InputError(f"{source}: looks like {found.name}, but none of its videos or pictures is here")
+    twice = {}
+    for r in found.rows:
+        key = r.video if found.official else r.path             # a copy of a benchmark inside it, a line written twice
+        if key in twice:
+            raise InputError(f"{twice[key].path} and {r.path}: the same video twice; point at one copy, or take one line out")
+        twice[key] = r
+    if absent := {0, 1} - {r.label for r in found.rows}:
+        found.notes.append(f"warning: no {'fake' if 1 in absent else 'real'} videos at all")
     return with_val(found)

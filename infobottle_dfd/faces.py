@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['EXTRA', 'Box', 'moments', 'extra', 'frames', 'session', 'retinaface', 'load_detector', 'crop', 'Prepare', 'cut_faces',
-           'places', 'read_log', 'write_manifest', 'run_all', 'prepare', 'summary', 'main']
+           'places', 'read_log', 'write_manifest', 'alone', 'run_all', 'claim', 'prepare', 'summary', 'main']
 
 # %% ../nbs/06_faces.ipynb #06-002
 import csv
@@ -13,6 +13,10 @@ import json
 import multiprocessing
 import os
 import re
+import signal
+import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -70,19 +74,19 @@ def frames(
     av, position = extra("av"), 0
     try:
         with av.open(path) as file:
-            promised = file.streams.video[0].frames
-            there = sum(packet.size > 0 for packet in file.demux(video=0))
+            packets = [(p.size, p.is_discard) for p in file.demux(video=0) if p.dts is not None or p.size]
+            promised, there = file.streams.video[0].frames, sum(size > 0 and not skip for size, skip in packets)
         take = set(moments(there, wanted))
         with av.open(path) as file:
             for picture in file.decode(video=0):
                 if position in take:
-                    yield position, picture.to_ndarray(format="rgb24")
+                    yield position, np.rot90(picture.to_ndarray(format="rgb24"), picture.rotation // 90)
                 position += 1
     except (av.FFmpegError, IndexError, ValueError):
         raise InputError(f"{path}: " + (f"breaks off after frame {position}" if position else "not a readable video")) from None
     if not position:
         raise InputError(f"{path}: not a readable video")
-    if there < promised:
+    if len(packets) < promised:
         raise InputError(f"{path}: breaks off after frame {there} of {promised}")
 
 # %% ../nbs/06_faces.ipynb #06-013
@@ -103,7 +107,7 @@ def retinaface(
     "Faces that RetinaFace finds."
     scale = min(1, 640 / max(picture.shape[:2]))
     if scale < 1:
-        small = Image.fromarray(picture).resize([round(scale * s) for s in picture.shape[1::-1]], Image.BILINEAR)
+        small = Image.fromarray(picture).resize([max(1, round(scale * s)) for s in picture.shape[1::-1]], Image.BILINEAR)
         picture = np.asarray(small)
     found = session().detect_faces(picture)
     return [(f.x / scale, f.y / scale, f.width / scale, f.height / scale) for f in found]
@@ -116,12 +120,28 @@ def load_detector(
     if name == "retinaface":
         session()
         return retinaface
-    module, _, function = name.partition(":")
+    wanted = "name it as module:function, a function from an RGB array to (left, top, width, height) boxes"
+    if "" not in sys.path:
+        sys.path.insert(0, "")                              # a module in the current folder
     try:
-        return getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as e:
-        raise InputError(f"detector '{name}': {e}; name it as module:function, a function from an RGB array "
-                         "to (left, top, width, height) boxes") from None
+        module, _, function = name.partition(":")
+        own = getattr(importlib.import_module(module), function)
+        if not callable(own):
+            raise TypeError(f"{function} is no function")
+    except Exception as e:                                  # importing runs somebody's code
+        raise InputError(f"detector '{name}': {e}; {wanted}") from None
+
+    def checked(picture):
+        "Boxes of somebody's function that lie in the picture. InputError if it fails, or returns something else."
+        try:
+            boxes = [tuple(map(float, box)) for box in own(picture)]
+            if not all(len(box) == 4 and np.isfinite(box).all() for box in boxes):
+                raise ValueError("a box is no four numbers")
+        except Exception as e:
+            raise InputError(f"detector '{name}' failed: {type(e).__name__}: {e}; {wanted}") from None
+        return [(x, y, w, h) for x, y, w, h in boxes
+                if min(w, h) > 0 and x + w > 0 < y + h and x < picture.shape[1] and y < picture.shape[0]]
+    return checked
 
 # %% ../nbs/06_faces.ipynb #06-016
 def crop(
@@ -156,9 +176,9 @@ class Prepare:
         "InputError that names the first setting that cannot work."
         if self.format not in ("jpg", "png"):
             raise InputError(f"unknown format '{self.format}'; choose jpg or png")
-        for name, least in {"frames": 1, "size": 16, "margin": 0, "workers": 0}.items():
-            if getattr(self, name) < least:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least {least}")
+        for name, (least, most) in {"frames": (1, 1e6), "size": (16, 4096), "margin": (0, 10), "workers": (0, 1024)}.items():
+            if not least <= getattr(self, name) <= most:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be from {least} to {most:.0f}")
         if self.out.exists() and not self.out.is_dir():
             raise InputError(f"{self.out}: is a file; name a folder")
 
@@ -170,10 +190,13 @@ def cut_faces(
 ) -> dict:                  # frames read, crops written (below args.out), frames with several faces, problem or ""
     "Crops of one video."
     done = {"path": str(path), "frames": 0, "crops": [], "several": 0, "problem": ""}
-    find = load_detector(args.detector)
+    find = load_detector(args.detector)                     # its failures are not the video's
     try:
         for position, picture in frames(path, args.frames):
-            boxes = find(picture)
+            try:
+                boxes = find(picture)
+            except InputError as e:
+                raise RuntimeError(str(e)) from None
             done["frames"] += 1
             done["several"] += len(boxes) > 1
             if boxes:
@@ -191,8 +214,8 @@ def places(
     rows: list[Face],       # Rows of a benchmark
 ) -> list[str]:             # A folder for each, none twice
     "Readable folder names for the crops of every row."
-    plain = [re.sub(r"[^\w./+ -]|\.\.+", "_", r.video or r.path.stem).strip("/. ") for r in rows]
-    plain = [p + ("" if is_video(r.path) else f"/{r.path.stem}") for p, r in zip(plain, rows)]
+    plain = [re.sub(r"[^\w./+ -]|\.\.+", "_", r.video if is_video(r.path) else f"{r.video}/{r.path.stem}") for r in rows]
+    plain = ["/".join(filter(None, (part.strip(". ") for part in p.split("/")))) or "face" for p in plain]
     seen: Counter = Counter()
     for i, p in enumerate(plain):
         seen[p.lower()] += 1
@@ -216,10 +239,10 @@ def write_manifest(
     path: Path,             # The CSV file; pictures below its folder are named relative to it
 ) -> None:
     "Write a manifest completely or not at all."
-    home = path.parent.resolve()
+    home = Path(os.path.abspath(path.parent))
     def place(p):
         "Relative where that is possible."
-        p = p.resolve()
+        p = Path(os.path.abspath(p))                        # links stay links: their names have the suffix
         return (p.relative_to(home) if p.is_relative_to(home) else p).as_posix()
     def put(draft):
         "The table into a file."
@@ -228,6 +251,18 @@ def write_manifest(
     write(path, put)
 
 # %% ../nbs/06_faces.ipynb #06-029
+def alone() -> None:
+    "In a process of the pool: end when the parent is gone, however it went."
+    parent = os.getppid()
+    def watch():
+        "Look every second."
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+    threading.Thread(target=watch, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)                    # Ctrl-C is the parent's
+
+# %% ../nbs/06_faces.ipynb #06-030
 def run_all(
     jobs: list[tuple[Path, str]],       # Videos and the places of their crops
     args: Prepare,                      # Settings
@@ -235,53 +270,79 @@ def run_all(
     "Outcomes as they come, from one process or several. InputError if a process dies."
     workers = args.workers or os.cpu_count()
     if workers == 1:
-        yield from (cut_faces(path, place, args) for path, place in jobs)
+        try:
+            yield from (cut_faces(path, place, args) for path, place in jobs)
+        except RuntimeError as e:                                   # a detector failed
+            raise InputError(str(e)) from None
         return
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), alone) as pool:
         running = [pool.submit(cut_faces, path, place, args) for path, place in jobs]
         try:
             for job in as_completed(running):
                 yield job.result()
-        except BrokenProcessPool:
+        except RuntimeError as e:                                   # a detector failed
+            if not isinstance(e, BrokenProcessPool):
+                raise InputError(str(e)) from None
             raise InputError("a process died (out of memory?); run the same command again to go on, "
                              "with fewer --workers") from None
         finally:
             pool.shutdown(cancel_futures=True)
 
-# %% ../nbs/06_faces.ipynb #06-030
+# %% ../nbs/06_faces.ipynb #06-031
+def claim(
+    args: Prepare,      # Settings
+    source: Path,       # Absolute
+) -> None:
+    "Keep the settings in the out folder. InputError if it holds other faces, or a manifest that is not ours."
+    kept = args.out / "prepare.json"
+    settings = {k: str(v) for k, v in asdict(args).items() if k not in ("out", "workers")} | {"source": str(source)}
+    if kept.exists():
+        try:
+            same = json.loads(kept.read_text()) == settings
+        except ValueError:
+            same = False
+        if not same:
+            raise InputError(f"{args.out}: holds faces made with other settings (prepare.json); choose another folder")
+    elif (args.out / "manifest.csv").exists():
+        raise InputError(f"{args.out}: holds a manifest that was not made here; choose another folder")
+    else:
+        args.out.mkdir(parents=True, exist_ok=True)
+        write_json(kept, settings)
+
+# %% ../nbs/06_faces.ipynb #06-032
 def prepare(
     args: Prepare,          # What was asked for
 ) -> str:                   # What to print
     "Faces and manifest of a benchmark. InputError for a folder made with other settings, or if no face is found at all."
     args.check()
-    found = read_benchmark(args.source, args.compression)
+    source, out = (Path(os.path.abspath(p)) for p in (args.source, args.out))
+    if source.is_dir() and out.is_relative_to(source):
+        raise InputError(f"{args.out}: lies inside {args.source}, and its faces would be read as videos; choose a folder outside")
+    found = read_benchmark(source, args.compression)
+    if bad := [r.path for r in found.rows if str(r.path) != str(r.path).encode("utf-8", "replace").decode()]:
+        raise InputError(f"{str(bad[0])!a}: a name that is not UTF-8 cannot stand in a manifest; rename it")
+    if not found.cropped:
+        load_detector(args.detector)
+        extra("av")
+    claim(args, source)
     if found.cropped:
-        args.out.mkdir(parents=True, exist_ok=True)
-        write_manifest([r._replace(path=r.path.resolve()) for r in found.rows], args.out / "manifest.csv")
+        write_manifest(found.rows, args.out / "manifest.csv")
         return f"{inventory(found)}\n{len(found.rows)} faces listed in {args.out / 'manifest.csv'}"
-    load_detector(args.detector)
-    extra("av")
-    settings = {k: str(v) for k, v in asdict(args).items() if k not in ("out", "workers")}
-    settings["source"] = str(args.source.resolve())
-    if (kept := args.out / "prepare.json").exists():
-        if json.loads(kept.read_text()) != settings:
-            raise InputError(f"{args.out}: holds faces made with other settings (prepare.json); choose another folder")
-    else:
-        args.out.mkdir(parents=True, exist_ok=True)
-        write_json(kept, settings)
-    log, listed = read_log(args.out / "done.jsonl"), [r._replace(path=r.path.resolve()) for r in found.rows]
-    jobs = [(r.path, place) for r, place in zip(listed, places(listed)) if str(r.path) not in log]
+    log, listed = read_log(args.out / "done.jsonl"), found.rows
+    good = {k for k, done in log.items() if done["problem"] in ("", "no face found") and all((out / c).is_file() for c in done["crops"])}
+    jobs = [(r.path, place) for r, place in zip(listed, places(listed)) if str(r.path) not in good]
     with open(args.out / "done.jsonl", "a") as file:
-        for done in tqdm(run_all(jobs, args), total=len(listed), initial=len(log), unit="video", disable=None):
+        for done in tqdm(run_all(jobs, args), total=len(listed), initial=len(listed) - len(jobs), unit="video", disable=None):
             print(json.dumps(done), file=file, flush=True)
             log[done["path"]] = done
     rows = [r._replace(path=args.out / c) for r in listed for c in log[str(r.path)]["crops"]]
     if not rows:
         raise InputError(f"{args.source}: no face found in any of {len(found.rows)} videos; look at {args.out / 'done.jsonl'}")
     write_manifest(rows, args.out / "manifest.csv")
+    log = {str(r.path): log[str(r.path)] for r in listed}
     return f"{inventory(found)}\n\n{summary(list(log.values()))}\n{len(rows)} faces listed in {args.out / 'manifest.csv'}"
 
-# %% ../nbs/06_faces.ipynb #06-031
+# %% ../nbs/06_faces.ipynb #06-033
 def summary(
     log: list[dict],        # Outcomes
 ) -> str:
@@ -293,12 +354,16 @@ def summary(
     lines |= {f"videos: {problem}": n for problem, n in sorted(problems.items())}
     return "\n".join(f"{n:8}  {what}" for what, n in lines.items())
 
-# %% ../nbs/06_faces.ipynb #06-038
+# %% ../nbs/06_faces.ipynb #06-040
 def main() -> None:
     "infobottle-prepare"
+    def stop(*_):
+        "SIGTERM ends like Ctrl-C."
+        raise KeyboardInterrupt
+    signal.signal(signal.SIGTERM, stop)
     command(lambda: print(prepare(tyro.cli(Prepare))))
 
-# %% ../nbs/06_faces.ipynb #06-041
+# %% ../nbs/06_faces.ipynb #06-043
 #| eval: false
 if __name__ == "__main__":
     main()

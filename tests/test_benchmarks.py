@@ -154,3 +154,27 @@ def test_a_giant_group_stays_in_train():
 def test_warning_names_and_counts():
     rows = [Face(f"{k}{s}", 0, s, identity=f"p{k}") for k in range(5) for s in ("train", "test")]
     assert warning(rows) == "warning: 5 identity names (p0, p1, p2, ...) in more than one split; scores may be memory"
+
+
+@pytest.mark.parametrize("text, word", [(b"", "is empty"), ("é".encode("latin-1"), "not plain text")])
+def test_celeb_df_with_a_broken_list(tree, text, word):
+    with pytest.raises(InputError, match=word):
+        read_benchmark(celeb(tree, text))
+
+
+def test_copies_and_two_versions_are_refused(tree):
+    root = tree(*(f"{d}manipulated_sequences/Deepfakes/c23/videos/000_003.mp4" for d in ("", "backup/")))
+    with pytest.raises(InputError, match="the same video twice"):
+        read_benchmark(root)
+    two = celeb(tree, b"1 YouTube-real/00170.mp4", "other/Celeb-real/id0_0000.mp4", "other/List_of_testing_videos.txt")
+    with pytest.raises(InputError, match="one version of Celeb-DF at a time"):
+        from infobottle_dfd.benchmarks import celeb_df
+        celeb_df(two)
+
+
+def test_a_part_folder_as_the_current_one(tree, monkeypatch):
+    about = {f"{k}.mp4": {"label": ("REAL", "FAKE")[k % 2], "split": "train"} for k in range(8)}
+    root = tree(*(f"dfdc_train_part_3/{k}.mp4" for k in range(8)), **{"dfdc_train_part_3__metadata.json": json.dumps(about)})
+    monkeypatch.chdir(root / "dfdc_train_part_3")
+    found = read_benchmark(".")
+    assert {r.identity for r in found.rows} == {"dfdc_train_part_3"} and {r.split for r in found.rows} == {"train"}

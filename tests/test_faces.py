@@ -17,7 +17,7 @@ from infobottle_dfd.blocks import InputError
 from infobottle_dfd.clues import ClueFaces
 from infobottle_dfd.data import read_faces
 
-FIXED = "def find(picture):\n    return [(20, 10, 60, 80)]\ndef two(picture):\n    return [(0, 0, 20, 20), (100, 40, 70, 70)]\ndef none(picture):\n    return []\n"
+FIXED = "def find(picture):\n    return [(20, 10, 60, 80)]\ndef two(picture):\n    return [(0, 0, 20, 20), (100, 40, 70, 70)]\ndef none(picture):\n    return []\ndef breaks(picture):\n    return 1 / 0\ndef five(picture):\n    return [(1, 2, 3, 4, .9)]\ndef outside(picture):\n    return [(5000, 5000, 9, 9), (20, 10, 0, 0)]\nnumber = 3\n"
 
 
 def film(path, face=None, frames=12, **options):
@@ -154,7 +154,7 @@ def test_deepfakebench_needs_no_detector(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("options, word", [
-    (("--format", "gif"), "choose jpg or png"), (("--frames", "0"), "it must be at least 1"), (("--detector", "nowhere:find"), "name it as module:function"),
+    (("--format", "gif"), "choose jpg or png"), (("--frames", "0"), "it must be from 1"), (("--margin", "nan"), "it must be from 0"), (("--size", "100000"), "to 4096"), (("--detector", "own:number"), "no function"), (("--detector", "nowhere:find"), "name it as module:function"),
     (("--detector", "own:lost"), "name it as module:function"), (("--compression", "c99"), "choose c0, c23 or c40")], ids=str)
 def test_bad_options(films, monkeypatch, capsys, options, word):
     status, out, err = call(monkeypatch, capsys, films, "out", *options)
@@ -174,3 +174,63 @@ def test_without_the_extra(films, monkeypatch, error, word):
 def test_real_videos(tmp_path, monkeypatch, capsys):
     status, out, _ = call(monkeypatch, capsys, Path("../shared/data/ffpp_videos_c23").resolve(), tmp_path / "out", "--frames", 1, "--workers", 1)
     assert status == 0 and "7  faces" in out and os.path.getsize(tmp_path / "out/manifest.csv")
+
+
+@pytest.mark.parametrize("name, word", [("breaks", "ZeroDivisionError: division by zero"), ("five", "a box is no four numbers"), ("outside", "no face found in any")])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_detectors_that_fail(films, monkeypatch, capsys, name, word, workers):
+    status, _, err = call(monkeypatch, capsys, films, "out", "--frames", 1, "--detector", f"own:{name}", "--workers", workers)
+    assert status == 2 and word in err and len(err.strip().splitlines()) == 1 and not Path("out/manifest.csv").exists()
+
+
+def test_what_must_not_be_overwritten_or_read_again(films, tmp_path, monkeypatch, capsys):
+    own = ("--frames", 1, "--detector", "own:find", "--workers", 1)
+    status, _, err = call(monkeypatch, capsys, films, films / "real/out", *own)
+    assert status == 2 and "lies inside" in err
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/manifest.csv").write_text("path,label,split,video,identity,method\n../films/real/c.avi,0,,,,\n../films/fake/d.mkv,1,,,,\n")
+    status, _, err = call(monkeypatch, capsys, "mine/manifest.csv", "mine", *own)
+    assert status == 2 and "not made here" in err and len((tmp_path / "mine/manifest.csv").read_text().splitlines()) == 3
+    assert call(monkeypatch, capsys, "mine/manifest.csv", "out", *own, "--frames", 3)[0] == 0
+    rows = read_faces("out/manifest.csv")
+    assert len({r.video for r in rows}) == 2 and len(rows) == 6                                      # frames of one video stay together
+    with open(tmp_path / "mine/manifest.csv", "a") as file:
+        file.write("../films/real/c.avi,1,,,,\n")
+    assert "the same video twice" in call(monkeypatch, capsys, "mine/manifest.csv", "again", *own)[2]
+
+
+def test_lost_crops_are_made_again(films, monkeypatch, capsys):
+    args = (films, "out", "--frames", 2, "--size", 32, "--detector", "own:find", "--workers", 1)
+    assert call(monkeypatch, capsys, *args)[0] == 0
+    rows = read_faces("out/manifest.csv")
+    rows[0].path.unlink()
+    film(films / "fake/broken.mp4")                                                                 # mended
+    status, out, _ = call(monkeypatch, capsys, *args)
+    assert status == 0 and len(read_faces("out/manifest.csv")) == len(rows) + 2 and "cannot be decoded" not in out
+
+
+def test_links_are_followed_and_hidden_files_passed_over(films, tmp_path):
+    from infobottle_dfd.data import below
+    (tmp_path / "store").mkdir()
+    (films / "fake/d.mkv").rename(tmp_path / "store/blob")
+    (films / "fake/d.mkv").symlink_to(tmp_path / "store/blob")
+    (films / "real/._c.avi").write_bytes(b"x")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked/inside").symlink_to(films)
+    assert [p.name for p in below(tmp_path / "linked", (".avi", ".mkv"))] == ["d.mkv", "c.avi"]
+    assert len(list(faces.frames(films / "fake/d.mkv", 3))) == 3
+
+
+def test_a_killed_parent_leaves_no_workers(films):
+    (films.parent / "slow.py").write_text("import time\ndef find(picture):\n    time.sleep(.5)\n    return [(20, 10, 60, 80)]\n")
+    running = subprocess.Popen([sys.executable, "-m", "infobottle_dfd.faces", str(films), "out", "--detector", "slow:find", "--workers", "2"], stderr=subprocess.DEVNULL, start_new_session=True)
+    while not list(Path("out").rglob("*.jpg")):
+        time.sleep(.05)
+    running.kill()
+    running.wait()
+    left = lambda: subprocess.run(["pgrep", "-g", str(running.pid)], capture_output=True, text=True).stdout.split()
+    for _ in range(100):
+        if not left():
+            break
+        time.sleep(.1)
+    assert not left()
