@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'PICTURES', 'Face', 'read_manifest', 'below', 'read_folder', 'read_faces', 'names', 'groups', 'cut',
-           'with_splits', 'leaks', 'warning', 'load_face', 'FaceFiles', 'check_pictures', 'flip', 'augment']
+           'with_splits', 'leaks', 'warning', 'listing', 'load_face', 'FaceFiles', 'check_pictures', 'flip', 'augment']
 
 # %% ../nbs/05_data.ipynb #05-002
 import csv
+import hashlib
 import os
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -192,6 +193,14 @@ def warning(
     return f"warning: {' and '.join(found)} in more than one split; scores may be memory" if found else ""
 
 # %% ../nbs/05_data.ipynb #05-027
+def listing(
+    rows: list[Face],       # Rows
+) -> str:
+    "Fingerprint of names and labels, whatever their order."
+    text = "\n".join(sorted(f"{r.path.name} {r.label} {r.split} {r.video} {r.identity}" for r in rows))
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+# %% ../nbs/05_data.ipynb #05-030
 def load_face(
     path: Path,     # A JPEG, PNG or WebP picture
     size: int,      # Height and width to return
@@ -205,7 +214,7 @@ def load_face(
                          "mend it or take it out") from None
     return tv.resize(tv.center_crop(x, [min(x.shape[1:])] * 2), [size, size], antialias=True)
 
-# %% ../nbs/05_data.ipynb #05-029
+# %% ../nbs/05_data.ipynb #05-032
 class FaceFiles(Dataset):
     "Faces read from files as they are needed; indexing with a list of numbers gives a batch."
     def __init__(
@@ -227,7 +236,7 @@ class FaceFiles(Dataset):
         "Pictures and labels."
         return torch.stack([load_face(self.rows[j].path, self.size) for j in i]), self.y[i]
 
-# %% ../nbs/05_data.ipynb #05-030
+# %% ../nbs/05_data.ipynb #05-033
 def check_pictures(
     rows: list[Face],       # What will be read
 ) -> None:
@@ -237,14 +246,14 @@ def check_pictures(
                       total=len(rows), desc="checking pictures", disable=None, leave=False):
             pass
 
-# %% ../nbs/05_data.ipynb #05-033
+# %% ../nbs/05_data.ipynb #05-036
 def flip(
     x: Tensor,      # Faces, (b c h w)
 ) -> Tensor:        # The same, half of them mirrored
     "Mirror each image or not."
     return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < .5, x.flip(-1), x)
 
-# %% ../nbs/05_data.ipynb #05-036
+# %% ../nbs/05_data.ipynb #05-039
 def augment(
     x: Tensor,      # Faces, (b c h w) uint8
 ) -> Tensor:        # In [0, 1], the same, varied, (b c h w)

@@ -24,7 +24,7 @@ from .aggregation import ForgeryDetector
 from .benchmarks import VIDEOS, is_video
 from .blocks import InputError
 from .data import PICTURES, load_face
-from .evaluation import newest_run
+from .evaluation import must_be_numbers, newest_run
 from .explaining import block_maps, picture
 from .faces import Box, crop, frames, load_detector
 from .metrics import score
@@ -49,16 +49,19 @@ def look(
     "Faces in a file. InputError if it cannot be read; of a video that breaks off, what is there."
     if find is None:
         return [Seen(file, 0, None, load_face(file, size))]
-    seen = []
-    try:
-        for position, shot in frames(file, wanted):
-            boxes = sorted(find(shot), key=lambda b: -b[2] * b[3])
-            for box in boxes[:1] if is_video(file) else boxes:
-                seen.append(Seen(file, position, box, pil_to_tensor(crop(shot, box, margin, size))))
-    except InputError:
-        if not seen:
+    seen, shots = [], frames(file, wanted)
+    while True:
+        try:
+            position, shot = next(shots)
+        except StopIteration:
+            return seen
+        except InputError:
+            if seen:
+                return seen
             raise
-    return seen
+        boxes = sorted(find(shot), key=lambda b: -b[2] * b[3])
+        for box in boxes[:1] if is_video(file) else boxes:
+            seen.append(Seen(file, position, box, pil_to_tensor(crop(shot, box, margin, size))))
 
 # %% ../nbs/09_predicting.ipynb #09-008
 def strip(
@@ -183,14 +186,23 @@ def predict(
     run, device = args.run or newest_run(), pick_device(args.device)
     detector, saved = load_run(run, device)
     find = load_detector(args.detector) if videos or not args.crops else None
-    size, seen = saved["config"]["size"], []
+    size, seen, unread = saved["config"]["size"], [], set()
     for f in files:
-        seen += look(f, size, None if args.crops and not is_video(f) else find, args.frames, args.margin)
+        try:
+            seen += look(f, size, None if args.crops and not is_video(f) else find, args.frames, args.margin)
+        except InputError as e:
+            if len(files) == 1 or not str(e).startswith(str(f)):        # of many files, one may be broken
+                raise
+            unread.add(f)
     if not seen:
         raise InputError(f"no face found in {', '.join(map(str, files[:3]))}; if the pictures are crops of faces, add --crops")
     x = torch.stack([s.x for s in seen])
     p = score(detector, TensorDataset(x, torch.zeros(len(x))), bf16=saved["config"]["bf16"]).p
+    must_be_numbers(p, run)
     lines = verdicts(files, seen, p, saved["threshold"])
+    for v in lines:
+        if Path(v["file"]) in unread:
+            v["verdict"] = "cannot be read"
     note = [NEVER] * (saved["config"]["data"] is None)
     if args.json:
         write_json(args.json, {"run": str(run), "trained_on": saved["trained_on"], "threshold": saved["threshold"],

@@ -32,7 +32,7 @@ from tqdm import tqdm
 from .aggregation import ForgeryDetector
 from .blocks import InputError
 from .clues import CLUES, ClueFaces
-from .data import FaceFiles, check_pictures, cut, read_faces, warning, with_splits
+from .data import FaceFiles, check_pictures, cut, listing, read_faces, warning, with_splits
 from .learning import Learner, lr_at, plan, reseed
 from .metrics import equal_error, information, metrics, score
 from .runs import Config, command, facts, load_run, new_folder, pick_device, trained_on, world, write, write_json
@@ -145,7 +145,8 @@ def keep(
     val = history[-1]["val"]
     if val["auc"] > max((h["val"]["auc"] for h in history[:-1]), default=-1):
         best = {"model": learner.detector.state_dict(), "config": asdict(cfg), "epoch": history[-1]["epoch"],
-                "threshold": val["threshold"], "val_auc": val["auc"], "trained_on": trained_on(cfg)}
+                "threshold": val["threshold"], "val_auc": val["auc"], "trained_on": trained_on(cfg),
+                "listing": None if cfg.data is None else listing(read_faces(cfg.data))}
         write(out / "best.pt", lambda p: torch.save(best, p))
     write(out / "metrics.jsonl", lambda p: p.write_text("".join(json.dumps(h) + "\n" for h in history)))
     keep_last(out, learner, history, start_of(history[-1]["epoch"] + 1))

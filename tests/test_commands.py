@@ -101,7 +101,7 @@ def test_bad_prediction(call, bad, run_folder, face_folder):
     good = next((face_folder / "real").iterdir())
     cut = bad["truncated"] / "fake/broken.jpg"
     for args, word in (((good,), "no trained detector under runs/"), ((good, "--run", bad["empty"]), "best.pt is missing"), (("none.jpg", "--run", run_folder), "none.jpg: no such file"),
-                       ((good, cut, "--crops", "--run", run_folder, "--picture", "why.png"), "broken.jpg: not a readable picture"), ((good, "--run", run_folder, "--picture", "why.doc"), "written as .png"),
+                       ((cut, "--crops", "--run", run_folder, "--picture", "why.png"), "broken.jpg: not a readable picture"), ((good, "--run", run_folder, "--picture", "why.doc"), "written as .png"),
                        ((good, "--run", run_folder, "--picture", "no/why.png"), "its folder does not exist"), ((good, "--run", run_folder, "--device", "tpu"), "unknown device 'tpu'")):
         one_sentence(*call("predict", *args), word)
     assert not Path("why.png").exists()
@@ -220,3 +220,29 @@ def test_predict_videos_and_photographs(call, run_folder, face_folder, monkeypat
         one_sentence(*call("predict", *args, "--run", run_folder), word)
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     one_sentence(*call("predict", "bad.mp4", "--run", run_folder), "bad.mp4: not a readable video")
+
+
+def test_data_that_changed_after_training(call, face_folder, tmp_path):
+    "A set without splits is cut again as training cut it, but only if it is still the same set."
+    shutil.copytree(face_folder, tmp_path / "mine")
+    assert call("train", "--data", "mine", "--out", "run", *TRAIN)[0] == 0
+    assert call("evaluate", "--data", "mine", "--run", "run")[0] == 0
+    shutil.copy(next((tmp_path / "mine/real").iterdir()), tmp_path / "mine/real/new.png")
+    one_sentence(*call("evaluate", "--data", "mine", "--run", "run"), "has changed since run was trained on it")
+    assert call("evaluate", "--data", "mine", "--run", "run", "--split", "all")[0] == 0
+
+
+def test_scores_that_are_no_numbers(call, run_folder, face_folder, tmp_path):
+    shutil.copytree(run_folder, tmp_path / "nan")
+    saved = torch.load(tmp_path / "nan/best.pt", weights_only=True)
+    saved["model"]["classifier.1.bias"][:] = float("nan")
+    torch.save(saved, tmp_path / "nan/best.pt")
+    picture = next((face_folder / "real").iterdir())
+    for command in (("predict", picture, "--crops"), ("evaluate", "--data", face_folder)):
+        one_sentence(*call(*command, "--run", "nan"), "its scores are no numbers")
+
+
+def test_one_broken_file_among_many(call, run_folder, face_folder, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    status, out, _ = call("predict", next((face_folder / "real").iterdir()), "broken.jpg", "--crops", "--run", run_folder)
+    assert status == 0 and "cannot be read  broken.jpg" in out
