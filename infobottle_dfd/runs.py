@@ -178,7 +178,8 @@ def command(
     try:
         run()
     except InputError as e:
-        print(f"{Path(sys.argv[0]).name}: {e}", file=sys.stderr)
+        said = str(e) if "Original Traceback" not in str(e) else str(e).strip().split("InputError: ")[-1]   # of a loader
+        print(f"{Path(sys.argv[0]).name}: {said}", file=sys.stderr)
         sys.exit(2)
     except OSError as e:                                # a full disk, a folder that may not be written
         print(f"{Path(sys.argv[0]).name}: {e.filename or 'a file'}: {e.strerror or e}", file=sys.stderr)

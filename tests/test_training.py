@@ -2,6 +2,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -119,3 +120,33 @@ def test_metrics_by_counting():
     m = metrics(y, p, .4)
     assert m["auc"] == pytest.approx(sum(pairs) / len(pairs)) and m["accuracy"] == pytest.approx(float(((p >= .4) == y.bool()).float().mean()))
     assert m["log_loss"] == pytest.approx(float(torch.nn.functional.binary_cross_entropy(p, y.float())), rel=1e-5)
+
+
+def test_a_full_disk_leaves_the_last_good_state(tmp_path, face_folder):
+    "Files may not grow beyond 300 kB: the first state does not fit, and nothing is half-written."
+    code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)); from infobottle_dfd import training; training.main()"
+    done = subprocess.run([sys.executable, "-c", code, "--data", str(face_folder), "--size", "32", "--n", "2", "--d", "8", "--epochs", "1", "--batch", "8", "--out", str(tmp_path / "run")], capture_output=True, text=True)
+    assert done.returncode == 2 and "could not be written" in done.stderr and "Traceback" not in done.stderr
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["config.json"]
+
+
+def test_a_loading_process_that_dies(tmp_path, face_folder, monkeypatch):
+    load = training.FaceFiles.__getitem__
+    def die(self, i):
+        if torch.utils.data.get_worker_info() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return load(self, i)
+    monkeypatch.setattr(training.FaceFiles, "__getitem__", die)
+    with pytest.raises(training.InputError, match="a loading process died"):
+        fit(Config(data=str(face_folder), size=32, n=2, d=8, epochs=1, batch=8, workers=1), tmp_path / "a")
+
+
+def test_a_picture_that_breaks_during_the_run(tmp_path, face_folder, monkeypatch, capsys):
+    "Found by a loading process; still one sentence."
+    shutil.copytree(face_folder, tmp_path / "faces")
+    monkeypatch.setattr(training, "check_pictures", lambda rows: rows[0].path.write_bytes(b"no picture"))
+    monkeypatch.setattr(sys, "argv", ["infobottle-train", *map(str, ("--data", tmp_path / "faces", "--size", 32, "--n", 2, "--d", 8, "--epochs", 1, "--batch", 8, "--workers", 1, "--out", tmp_path / "a"))])
+    with pytest.raises(SystemExit) as end:
+        training.main()
+    err = capsys.readouterr().err
+    assert end.value.code == 2 and "not a readable picture" in err and "Traceback" not in err and len([line for line in err.splitlines() if "infobottle" in line]) == 1
