@@ -249,7 +249,7 @@ def first(value: object) -> object:
         return box[0]
     return value
 
-# %% ../nbs/07_training.ipynb #07-026
+# %% ../nbs/07_training.ipynb #07-027
 def fit(
     cfg: Config,                        # Settings
     out: str | Path | None = None,      # The run folder, gone on with if it holds last.pt; None: a free runs/NAME-k
@@ -268,7 +268,7 @@ def fit(
                 raise InputError(f"a loading process died ({str(e).splitlines()[0]}); go on with --resume and fewer --workers") from None
             raise
 
-# %% ../nbs/07_training.ipynb #07-027
+# %% ../nbs/07_training.ipynb #07-028
 def train(
     cfg: Config,                    # Settings
     out: str | Path | None,         # As in `fit`
@@ -320,7 +320,7 @@ def train(
         write_json(out / "test.json", report)
     return report | {"run": str(out)}
 
-# %% ../nbs/07_training.ipynb #07-028
+# %% ../nbs/07_training.ipynb #07-029
 def draw_curves(
     history: list[dict],            # Lines of metrics.jsonl
 ) -> matplotlib.figure.Figure:
@@ -337,7 +337,7 @@ def draw_curves(
     for a in ax: a.set(xlabel="epoch")
     return fig
 
-# %% ../nbs/07_training.ipynb #07-030
+# %% ../nbs/07_training.ipynb #07-031
 def table(
     report: dict[str, object],      # As returned by `fit`
 ) -> str:
@@ -349,12 +349,12 @@ def table(
     lines += [f"AUC {c:10} {v:.4f}" for c, v in report.get("auc_per_clue", {}).items()]
     return "\n".join([*lines, f"seconds        {report['seconds']:.0f}", f"run folder     {report['run']}"])
 
-# %% ../nbs/07_training.ipynb #07-043
+# %% ../nbs/07_training.ipynb #07-044
 FULL = Config(backbone="resnet34", weights="imagenet", size=224, d=512, epochs=10, batch=256, lr=1e-3,
               mixup=.5, balance=True, clip=5., bf16=True, workers=8)
 PRESETS = {"toy": Config(), "subset": replace(FULL, share=.1), "full": FULL}
 
-# %% ../nbs/07_training.ipynb #07-045
+# %% ../nbs/07_training.ipynb #07-046
 @dataclass
 class Train:
     """Train a forgery detector and test it: on drawn ClueFaces, or on --data.
@@ -393,7 +393,7 @@ def settings(
             raise InputError(f"--{option} {getattr(asked, k)} differs from the run's own {own}; --resume goes on as it was configured")
     return asked, args.out
 
-# %% ../nbs/07_training.ipynb #07-046
+# %% ../nbs/07_training.ipynb #07-047
 def main() -> None:
     "infobottle-train"
     def run():
@@ -403,7 +403,7 @@ def main() -> None:
             print(text)
     command(run)
 
-# %% ../nbs/07_training.ipynb #07-051
+# %% ../nbs/07_training.ipynb #07-052
 #| eval: false
 if __name__ == "__main__":
     main()
