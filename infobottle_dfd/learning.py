@@ -24,7 +24,7 @@ from .runs import Config, world
 def reseed(
     *key: int,          # As (seed, epoch, step); numbers >= 0
 ) -> None:
-    "Seed PyTorch from a tuple of numbers, so that randomness depends on these and on nothing else."
+    "Seed PyTorch from a tuple of numbers alone; zeros at its end count for nothing."
     torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
 
 # %% ../nbs/07_learning.ipynb #07-008

@@ -171,7 +171,8 @@ class Rest:
         out: Path,                      # The run folder, for the message
         device: torch.device,           # Where processes agree
     ):
-        self.save, self.out, self.device, self.asked, self.saved = save, out, device, False, time.time()
+        self.save, self.out, self.device = save, out, device
+        self.asked, self.saved, self.steps = False, time.time(), 0
 
     def __enter__(self):
         "Listen."
@@ -186,10 +187,12 @@ class Rest:
 
     def __call__(self, last: bool) -> None:
         "After a step; after the last one of an epoch everything will be saved anyway."
-        stop = torch.tensor(float(self.asked), device=self.device)
-        if (many := world()[1]) > 1:
-            dist.all_reduce(stop, dist.ReduceOp.MAX)
-        stop = self.asked if many == 1 else bool(stop)
+        self.steps, stop = self.steps + 1, self.asked
+        if world()[1] > 1:                              # agree now and then: it makes a GPU wait
+            if self.steps % 20 and not last:
+                return
+            dist.all_reduce(flag := torch.tensor(float(stop), device=self.device), dist.ReduceOp.MAX)
+            stop = bool(flag)
         if stop or (not last and time.time() - self.saved > KEEP):
             if world()[0] == 0:
                 self.save()
@@ -298,6 +301,8 @@ def train(
               Rest(lambda: keep_last(out, learner, history, at), out, device) as rest):
             while at["epoch"] <= cfg.epochs:
                 terms = train_epoch(learner, model, sets["train"], cfg, at, bar, rest)
+                if world()[1] > 1:                      # batch-norm statistics: all judge the detector of process 0
+                    for b in learner.buffers(): dist.broadcast(b, 0)
                 history.append({"epoch": at["epoch"], "train": terms, "val": validate(learner, sets["val"], cfg),
                                 "weight": learner.term_weights(), "lr": learner.optimizer.param_groups[0]["lr"],
                                 "seconds": round(time.time() - start, 1)})

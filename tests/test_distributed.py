@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from infobottle_dfd.data import FaceFiles, read_faces
+from infobottle_dfd.data import FaceFiles, read_faces, with_splits
 from infobottle_dfd.learning import Learner, plan
 from infobottle_dfd.metrics import score
 from infobottle_dfd.runs import Config, load_run
@@ -52,6 +52,9 @@ def learner_of(mode):
                 setattr(module, name, torch.nn.Identity())
             if isinstance(child, torch.nn.Dropout):
                 child.p = 0.
+    with torch.no_grad():                                           # heads that differ: the local term bends
+        for p in learner.detector.heads.parameters():
+            p.mul_(100)
     return learner
 
 
@@ -84,8 +87,12 @@ def test_a_step_of_two_processes_is_the_step_of_one(tmp_path):
         learner = learner_of(mode)
         one = gradients(learner, learner, *faces())
         assert one.keys() == found.keys() and len(one) > 20
+        x, y = faces()
+        halves = [gradients(learner, learner, x[k::2], y[k::2]) for k in (0, 1)]
+        off = [k for k in one if not torch.allclose((halves[0][k] + halves[1][k]) / 2, one[k], rtol=1e-3, atol=1e-5)]
+        assert mode == "calm" or len(off) > 10                      # so averaging half batches would be seen
         for k in one:
-            torch.testing.assert_close(found[k], one[k], rtol=1e-4, atol=1e-6, msg=lambda m: f"{mode}, {k}: {m}")
+            torch.testing.assert_close(found[k], one[k], rtol=1e-3, atol=1e-5, msg=lambda m: f"{mode}, {k}: {m}")
 
 
 def test_scores_of_two_processes_are_those_of_one(tmp_path, run_folder, face_folder):
@@ -112,7 +119,7 @@ def test_torchrun(tmp_path, face_folder):
     assert running.returncode == 0, err[-2000:]
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["some faces-1"] and out.count("test AUC") == 1
     report = json.loads((tmp_path / "runs/some faces-1/test.json").read_text())
-    assert report["images"] == 8 or report["images"] < 15
+    assert report["images"] == len(with_splits(read_faces(face_folder), face_folder)["test"])
     refused = train("--data", face_folder, "--batch", 7, "--epochs", 1, processes=2, cwd=tmp_path)
     assert "batch 7 cannot be shared by 2 processes" in refused.communicate(timeout=120)[1] and refused.returncode != 0
 
@@ -137,7 +144,7 @@ def test_stopped_within_an_epoch(tmp_path, face_folder, kill):
         assert broken.returncode == 2 and "stopped by SIGTERM; everything is saved, go on with --out broken --resume" in err
     again = call("broken", "--resume")
     assert again.wait() == 0 and whole.wait() == 0
-    a, b = (load_run(tmp_path / f)[0].state_dict() for f in ("whole", "broken"))
+    a, b = (torch.load(tmp_path / f / "last.pt", weights_only=True)["model"] for f in ("whole", "broken"))
     assert all(torch.equal(a[k], b[k]) for k in a)
 
 
@@ -149,7 +156,7 @@ def test_plan_is_balanced_and_loses_nothing():
     assert batches == plan(y, Config(batch=10, balance=True), 3) != plan(y, Config(batch=10, balance=True), 4)
 
 
-def test_presets_differ_where_they_say(tmp_path):
+def test_presets_differ_where_they_say():
     from dataclasses import asdict
     from infobottle_dfd.training import PRESETS, settings
     subset, full = (asdict(settings([name, "--data", "x.csv"])[0]) for name in ("subset", "full"))
