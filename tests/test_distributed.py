@@ -165,3 +165,25 @@ def test_presets_differ_where_they_say():
     from infobottle_dfd.blocks import InputError
     with pytest.raises(InputError, match="name its manifest with --data"):
         settings(["full"])
+
+
+def test_two_processes_asked_to_stop_go_on(tmp_path, face_folder):
+    "All stop behind the same step, one writes, and the resumed pair ends with the weights of an undisturbed pair."
+    rows = "".join(f"{p},{int(p.parent.name == 'fake')},train,{i % 30},,\n" for i, p in enumerate(sorted(face_folder.rglob("*.png")) * 40))
+    (tmp_path / "m.csv").write_text("path,label,split,video,identity,method\n" + rows)
+    (tmp_path / "go.py").write_text("from infobottle_dfd import training\ntraining.KEEP = 0.\ntraining.main()\n")
+    args = [*TORCHRUN, "--", str(tmp_path / "go.py"), "--data", str(tmp_path / "m.csv"), "--epochs", "1", *map(str, SMALL), "--out"]
+    go = lambda *more: subprocess.Popen([*args, *more], env=ENV, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    broken, last = go("broken"), tmp_path / "broken/last.pt"
+    while not last.exists() and broken.poll() is None:
+        time.sleep(.01)
+    broken.send_signal(signal.SIGTERM)
+    _, err = broken.communicate(timeout=120)
+    assert broken.returncode != 0 and "stopped by SIGTERM; everything is saved" in err, err[-2000:]
+    at = torch.load(last, weights_only=True)["at"]
+    assert at["step"] % 20 == 0 and 0 < at["step"] < 250
+    for name, more in (("whole", []), ("broken", ["--resume"])):
+        _, err = go(name, *more).communicate(timeout=120)
+        assert (tmp_path / name / "test.json").exists(), err[-2000:]
+    a, b = (torch.load(tmp_path / f / "last.pt", weights_only=True)["model"] for f in ("whole", "broken"))
+    assert all(torch.equal(a[k], b[k]) for k in a)
