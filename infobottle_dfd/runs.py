@@ -181,6 +181,9 @@ def command(
         said = str(e) if "Original Traceback" not in str(e) else str(e).strip().split("InputError: ")[-1]   # of a loader
         print(f"{Path(sys.argv[0]).name}: {said}", file=sys.stderr)
         sys.exit(2)
+    except BrokenPipeError:                             # the reader of our output left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except OSError as e:                                # a full disk, a folder that may not be written
         print(f"{Path(sys.argv[0]).name}: {e.filename or 'a file'}: {e.strerror or e}", file=sys.stderr)
         sys.exit(2)

@@ -131,8 +131,11 @@ def keep_last(
     history: list[dict],        # One entry a finished epoch
     at: dict,                   # Where the run is in its epoch
 ) -> None:
-    "Write last.pt: all that a run needs to go on."
-    state = {**learner.state(), "history": history, "at": {**at, "sums": {k: float(v) for k, v in at["sums"].items()}}}
+    "Write last.pt: all that a run needs to go on. InputError, and the old file stays, if the loss is no number any more."
+    sums = {k: float(v) for k, v in at["sums"].items()}
+    if not all(map(math.isfinite, sums.values())):
+        raise InputError(f"the loss is no number any more in epoch {at['epoch']}, step {at['step']}; lower the learning rate --lr")
+    state = {**learner.state(), "history": history, "at": {**at, "sums": sums}}
     write(out / "last.pt", lambda p: torch.save(state, p))
 
 # %% ../nbs/07_training.ipynb #07-017
@@ -377,7 +380,7 @@ def settings(
     argv = sys.argv[1:] if argv is None else argv
     preset, argv = (argv[0], argv[1:]) if argv and argv[0] in PRESETS else ("toy", argv)
     args = tyro.cli(Train, args=argv, default=Train(PRESETS[preset]))
-    if args.config.data is None and preset != "toy":
+    if args.config.data is None and preset != "toy" and not args.resume:
         raise InputError(f"{preset} trains on a benchmark; name its manifest with --data (infobottle-prepare makes one)")
     if not args.resume:
         if args.out is not None and args.out.exists():

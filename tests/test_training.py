@@ -150,3 +150,13 @@ def test_a_picture_that_breaks_during_the_run(tmp_path, face_folder, monkeypatch
         training.main()
     err = capsys.readouterr().err
     assert end.value.code == 2 and "not a readable picture" in err and "Traceback" not in err and len([line for line in err.splitlines() if "infobottle" in line]) == 1
+
+
+def test_a_state_that_is_no_number_is_not_kept(tmp_path):
+    "The good file of before stays as it is."
+    learner, at = training.Learner(Config(n=2, d=8, size=32), torch.device("cpu")), training.start_of(1)
+    training.keep_last(tmp_path, learner, [], at)
+    before = (tmp_path / "last.pt").read_bytes()
+    with pytest.raises(training.InputError, match="no number any more"):
+        training.keep_last(tmp_path, learner, [], {**at, "step": 3, "sums": {"ce": torch.tensor(float("nan"))}})
+    assert (tmp_path / "last.pt").read_bytes() == before
