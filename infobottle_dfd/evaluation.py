@@ -61,7 +61,6 @@ def video_names(
     "Whose frame each row is: the same name with another label or method is another video."
     return [f"{r.video or r.path}\n{r.label}\n{r.method}" for r in rows]
 
-# %% ../nbs/08_evaluation.ipynb #08-016
 def by_video(
     rows: list[Face],                       # Frames
     p: Tensor,                              # Their probability of fake, (b)
@@ -70,7 +69,7 @@ def by_video(
     _, first, group = np.unique(video_names(rows), return_index=True, return_inverse=True)
     return [rows[i] for i in first], torch.tensor(np.bincount(group, np.asarray(p, float)) / np.bincount(group))
 
-# %% ../nbs/08_evaluation.ipynb #08-019
+# %% ../nbs/08_evaluation.ipynb #08-018
 def units(
     rows: list[Face],       # Rows
 ) -> list[str]:             # What belongs together, row by row
@@ -79,7 +78,7 @@ def units(
         return [r.identity for r in rows]
     return [r.video or str(r.path) for r in rows]
 
-# %% ../nbs/08_evaluation.ipynb #08-020
+# %% ../nbs/08_evaluation.ipynb #08-019
 def level(
     rows: list[Face],           # Frames, or first frames of videos, in the order of the scores
     p: Tensor,                  # Probability of fake, (b)
@@ -92,7 +91,7 @@ def level(
     return {"groups": len(set(groups)), "drawn": drawn, **metrics(y, p), "auc_95": [float(low), float(high)],
             "accuracy_at_val_threshold": metrics(y, p, threshold)["accuracy"]}
 
-# %% ../nbs/08_evaluation.ipynb #08-021
+# %% ../nbs/08_evaluation.ipynb #08-020
 def report(
     rows: list[Face],           # Frames, in the order of the scores
     p: Tensor,                  # Probability of fake, (b)
@@ -109,7 +108,7 @@ def report(
     return out | ({"auc_per_method": {m: float(roc_auc_score(y[k], p[k])) for m, k in keep.items()}}
                   if len(methods) > 1 else {})
 
-# %% ../nbs/08_evaluation.ipynb #08-024
+# %% ../nbs/08_evaluation.ipynb #08-023
 def newest_run() -> Path:
     "The run folder whose best.pt is newest. InputError if there is none."
     found = sorted(Path("runs").glob("*/best.pt"), key=lambda p: p.stat().st_mtime)
@@ -118,7 +117,7 @@ def newest_run() -> Path:
                          "train one with infobottle-train, or name a run folder with --run")
     return found[-1].parent
 
-# %% ../nbs/08_evaluation.ipynb #08-025
+# %% ../nbs/08_evaluation.ipynb #08-024
 @dataclass
 class Evaluate:
     "Evaluate trained detectors on folders or manifests: AUC with interval, accuracy, log-loss, EER, AP, of frames and videos."
@@ -130,7 +129,7 @@ class Evaluate:
     device: str = "auto"            # auto, cpu or cuda
     workers: int = 0                # Loading processes
 
-# %% ../nbs/08_evaluation.ipynb #08-026
+# %% ../nbs/08_evaluation.ipynb #08-025
 def chosen(
     source: Path,           # Manifest or folder
     split: str,             # train, val, test or all
@@ -149,7 +148,7 @@ def chosen(
     check_pictures(rows)
     return rows
 
-# %% ../nbs/08_evaluation.ipynb #08-027
+# %% ../nbs/08_evaluation.ipynb #08-026
 def must_be_numbers(
     p: Tensor,          # Scores
     run: Path,          # Whose they are
@@ -158,7 +157,7 @@ def must_be_numbers(
     if not p.isfinite().all():
         raise InputError(f"{run}: its scores are no numbers; train it again with a lower --lr")
 
-# %% ../nbs/08_evaluation.ipynb #08-028
+# %% ../nbs/08_evaluation.ipynb #08-027
 def evaluate(
     args: Evaluate,                     # What was asked for
 ) -> list[dict[str, object]]:           # A report for every run on every set
@@ -195,7 +194,7 @@ def evaluate(
         save_picture(args.picture, draw(found))
     return found
 
-# %% ../nbs/08_evaluation.ipynb #08-030
+# %% ../nbs/08_evaluation.ipynb #08-029
 def cross(
     cells: list[dict[str, object]],     # Reports of `evaluate`
 ) -> dict[str, dict[str, float]]:       # run -> "real of A, fake of B" -> AUC of frames
@@ -211,7 +210,7 @@ def cross(
                 out.setdefault(a["run"], {})[pair] = float(roc_auc_score(y, np.concatenate([real, fake])))
     return out
 
-# %% ../nbs/08_evaluation.ipynb #08-033
+# %% ../nbs/08_evaluation.ipynb #08-032
 def show_one(
     r: dict[str, object],           # A report
 ) -> str:
@@ -232,7 +231,7 @@ def show_one(
         lines.append(NEVER)
     return "\n".join(lines + [f"AUC {m:10} {v:.4f}" for m, v in r.get("auc_per_method", {}).items()])
 
-# %% ../nbs/08_evaluation.ipynb #08-034
+# %% ../nbs/08_evaluation.ipynb #08-033
 def compare(
     cells: list[dict[str, object]],         # Reports of `evaluate`
 ) -> list[str]:
@@ -245,7 +244,7 @@ def compare(
             lines.append(f"{b['run']} minus {a['run']} on {a['data']}: AUC of frames {d:+.4f} ({low:+.4f} to {high:+.4f}), {verdict}")
     return lines
 
-# %% ../nbs/08_evaluation.ipynb #08-035
+# %% ../nbs/08_evaluation.ipynb #08-034
 def protocol(
     cells: list[dict[str, object]],         # Reports of `evaluate`
 ) -> list[str]:
@@ -258,7 +257,7 @@ def protocol(
                     "  95 %: 500 bootstrap draws of videos (of people where every row names just one)",
                     "  acc val: at the threshold of equal errors on the frames of the run's own val split"]
 
-# %% ../nbs/08_evaluation.ipynb #08-036
+# %% ../nbs/08_evaluation.ipynb #08-035
 def show(
     cells: list[dict[str, object]],         # Reports of `evaluate`
 ) -> str:
@@ -279,7 +278,7 @@ def show(
     lines += compare(cells)
     return "\n".join(lines + protocol(cells) + [NEVER] * any(c["config"]["data"] is None for c in cells))
 
-# %% ../nbs/08_evaluation.ipynb #08-037
+# %% ../nbs/08_evaluation.ipynb #08-036
 def draw(
     cells: list[dict[str, object]],         # Reports of `evaluate`
 ) -> matplotlib.figure.Figure:
@@ -295,12 +294,12 @@ def draw(
     ax.set_xlabel("AUC, 95 % interval (blue: trained on this set)")
     return fig
 
-# %% ../nbs/08_evaluation.ipynb #08-038
+# %% ../nbs/08_evaluation.ipynb #08-037
 def main() -> None:
     "infobottle-evaluate"
     command(lambda: print(show(evaluate(tyro.cli(Evaluate)))))
 
-# %% ../nbs/08_evaluation.ipynb #08-046
+# %% ../nbs/08_evaluation.ipynb #08-045
 #| eval: false
 if __name__ == "__main__":
     main()
