@@ -1,7 +1,9 @@
 """Ablations on ClueFaces, small enough for a laptop: python nbs/results/small.py [--arms ce released ...] [--seeds 0 1 2]
 
 Every cell is one call of `fit` with the small preset below, about 20 s on one core, and the AUC of the test faces after
-JPEG, blur, noise and shrinking. One JSON a cell in nbs/results/small; finished cells are skipped.
+JPEG, blur, noise and shrinking. `--splits shortcut eyes mouth seam texture` trains with one easy clue and three rare
+ones, or without the named clue, and fits fresh heads afterwards. One JSON a cell in nbs/results/small; finished cells
+are skipped.
 """
 import argparse
 import json
@@ -9,13 +11,16 @@ import os
 import shutil
 import tempfile
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
+from modes import fresh
 from torch.utils.data import TensorDataset
 from torchvision.transforms.v2 import functional as tv
 
-from infobottle_dfd.clues import ClueFaces
+from infobottle_dfd import blocks
+from infobottle_dfd.clues import CLUES, ClueFaces
 from infobottle_dfd.metrics import metrics, score
 from infobottle_dfd.runs import Config, load_run
 from infobottle_dfd.training import fit
@@ -26,6 +31,12 @@ CE = dict(lil=False, gil=False)
 ARMS = {"ce": CE, "local": dict(gil=False), "global": dict(lil=False), "released": {}, "paper": dict(mode="paper"), "calm": dict(mode="calm"),
         "heads": dict(mode="paper", weighting="fixed", alpha=0., beta=0.), "fixed": dict(weighting="fixed"),
         **{f"ce-n{n}": dict(n=n, **CE) for n in (1, 2, 3, 6)}, **{f"released-n{n}": dict(n=n) for n in (2, 3, 6)}, "calm-n1": dict(n=1, mode="calm")}
+WIDTH = {1: 32, 2: 23, 3: 18, 6: 13}            # of n tiny blocks that have together as many weights as four of width 16, within 6 %
+ARMS |= {f"{arm}-equal{n}": dict(n=n, **ARMS[arm]) for arm in ("ce", "released", "calm") for n in WIDTH if n > 1 or arm != "released"}
+BACKBONES = ("mobilenet_v2", "efficientnet_b0", "resnet34")
+ARMS |= {f"{arm}-{net}": dict(backbone=net, **ARMS[arm]) for net in BACKBONES for arm in ("ce", "released", "calm")}
+SPLITS = {"plain": {}, "shortcut": dict(shortcut="texture"), **{clue: dict(leave_out=clue) for clue in CLUES}}
+TINY = blocks.tiny
 
 
 def noisy(x):
@@ -35,28 +46,35 @@ def noisy(x):
 
 
 SPOIL = {"as drawn": lambda x: x, "JPEG 75": lambda x: torch.stack([tv.jpeg(v, 75) for v in x]), "JPEG 30": lambda x: torch.stack([tv.jpeg(v, 30) for v in x]),
-         "blur": lambda x: tv.gaussian_blur(x, [5, 5], [1., 1.]), "noise": noisy, "half size": lambda x: tv.resize(tv.resize(x, [24, 24], antialias=True), [48, 48])}
+         "blur": lambda x: tv.gaussian_blur(x, [5, 5], [1., 1.]), "noise": noisy, "half size": lambda x: tv.resize(tv.resize(x, [x.shape[-1] // 2] * 2, antialias=True), [x.shape[-1]] * 2)}
 
 
-def cell(arm, seed, test):
-    "Train and judge one arm with one seed."
-    work = Path(tempfile.mkdtemp())
+def cell(arm, split, seed, test):
+    "Train and judge one arm on one split with one seed."
+    work, cfg = Path(tempfile.mkdtemp()), Config(**{**SMALL, **ARMS[arm], **SPLITS[split], "seed": seed})
+    blocks.tiny = partial(TINY, WIDTH[cfg.n]) if "equal" in arm else TINY
     try:
-        report = fit(Config(**{**SMALL, **ARMS[arm], "seed": seed}), work / "run")
+        report = fit(cfg, work / "run")
         detector, _ = load_run(work / "run")
         history = [json.loads(line) for line in (work / "run/metrics.jsonl").read_text().splitlines()]
         spoiled = {name: metrics(test.y, score(detector, TensorDataset(x, test.y), bf16=True).p)["auc"] for name, x in test.spoiled.items()}
+        nats = {}
+        if split != "plain":
+            data, val = (ClueFaces(count, cfg.size, 10 * seed + k, **SPLITS[split]) for count, k in ((cfg.images, 1), (1000, 2)))
+            nats = {"nats": fresh(detector, data, val, "")}
     finally:
         shutil.rmtree(work)
     found = {k: report[k] for k in ("auc", "auc_per_clue", "log_loss", "val_auc", "epoch", "seconds", "device", "versions")}
-    return {"command": f"python nbs/results/small.py --arms {arm} --seeds {seed}", "arm": arm, "seed": seed, **found, "auc_spoiled": spoiled,
+    command = f"python nbs/results/small.py --arms {arm} --splits {split} --seeds {seed}"
+    return {"command": command, "arm": arm, "split": split, "seed": seed, **found, "auc_spoiled": spoiled, **nats,
             "parameters": sum(p.numel() for p in detector.parameters()), "information": history[report["epoch"] - 1]["val"]["information"],
-            "config": {k: v for k, v in asdict(Config(**{**SMALL, **ARMS[arm], "seed": seed})).items() if k != "data"}}
+            "config": {k: v for k, v in asdict(cfg).items() if k != "data"}}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--splits", nargs="+", choices=SPLITS, default=["plain"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     args = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
@@ -64,8 +82,9 @@ if __name__ == "__main__":
     test = ClueFaces(2000, SMALL["size"], 3)
     test.spoiled = {name: f(test.x) for name, f in SPOIL.items()}
     for seed in args.seeds:
-        for arm in args.arms:
-            if not (path := OUT / f"{arm}-{seed}.json").exists():
-                found = cell(arm, seed, test)
-                path.write_text(json.dumps(found) + "\n")
-                print(f"{arm:12} seed {seed}: test {found['auc']:.3f}, {found['seconds']:.0f} s", flush=True)
+        for split in args.splits:
+            for arm in args.arms:
+                if not (path := OUT / f"{arm}{'' if split == 'plain' else '~' + split}-{seed}.json").exists():
+                    found = cell(arm, split, seed, test)
+                    path.write_text(json.dumps(found) + "\n")
+                    print(f"{arm:12} {split:9} seed {seed}: test {found['auc']:.3f}, {found['seconds']:.0f} s", flush=True)
