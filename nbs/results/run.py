@@ -1,8 +1,8 @@
 """Arms of the method on real faces: python nbs/results/run.py DATA --size 96 --epochs 4 --seeds 0 1 2
 
 DATA holds dfdc_pairs/, ciplab_256/ and weights/. Every arm and seed is one infobottle-train and two infobottle-evaluate
-(dfdc_pairs/test, and all of ciplab_256); its numbers go to one JSON beside this file, and what is there already is skipped.
-A run that was cut off goes on where it stopped.
+(dfdc_pairs/test, and all of ciplab_256), and the AUC of spoiled test faces and how alike the blocks are; its numbers go to
+one JSON beside this file, and what is there already is skipped. A run that was cut off goes on where it stopped.
 """
 import argparse
 import csv
@@ -12,7 +12,14 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from infobottle_dfd.runs import write
+import torch
+from small import SPOIL
+from torch.utils.data import TensorDataset
+
+from infobottle_dfd.data import FaceFiles, read_faces
+from infobottle_dfd.explaining import cka
+from infobottle_dfd.metrics import metrics, score
+from infobottle_dfd.runs import load_run, write
 
 ARMS = {"one": "--n 1 --no-lil --no-gil", "cross-entropy": "--no-lil --no-gil", "released": "", "paper": "--mode paper", "calm": "--mode calm",
         "heads": "--mode paper --weighting fixed --alpha 0 --beta 0"}       # the cross-entropies of all heads, no information terms
@@ -29,6 +36,18 @@ def manifests(data: Path, work: Path) -> tuple[Path, Path]:
         with open(path, "w", newline="") as file:
             csv.writer(file).writerows([["path", "label", "split", "video", "identity", "method"], *table])
     return paths
+
+
+@torch.inference_mode()
+def spoil(out: Path, pairs: Path) -> dict:
+    "AUC of the test faces after JPEG, blur, noise and shrinking; likeness of the blocks, and how often two say the same."
+    detector, saved = load_run(out)
+    data = FaceFiles([r for r in read_faces(pairs) if r.split == "test"], saved["config"]["size"])
+    x, y = data[list(range(len(data)))]
+    z = torch.cat([detector.blocks(t.float() / 255) for t in x.split(100)], 1)
+    says = detector.heads(z)[2].argmax(-1)
+    return {"auc_spoiled": {name: metrics(y, score(detector, TensorDataset(f(x), y), bf16=True).p)["auc"] for name, f in SPOIL.items()},
+            "cka": cka(z).tolist(), "agreement": (says[:, None] == says[None]).float().mean(-1).tolist()}
 
 
 def run(args: argparse.Namespace, pairs: Path, ciplab: Path, arm: str, seed: int, result: Path) -> None:
@@ -53,7 +72,7 @@ def run(args: argparse.Namespace, pairs: Path, ciplab: Path, arm: str, seed: int
     stamps = [0., *(h["seconds"] for h in history)]
     shown = [" ".join([f"infobottle-{name}", *(w.name if isinstance(w, Path) else str(w) for w in rest)]) for name, *rest in commands]
     found = {"arm": arm, "seed": seed, "commands": shown, "epoch_seconds": [round(b - a, 1) for a, b in zip(stamps, stamps[1:])],
-             "val_auc": report["val_auc"], "epoch": report["epoch"], "information": history[report["epoch"] - 1]["val"]["information"]}
+             "val_auc": report["val_auc"], "epoch": report["epoch"], "information": history[report["epoch"] - 1]["val"]["information"], **spoil(out, pairs)}
     write(result, lambda p: p.write_text(json.dumps({**found, **numbers, **facts}) + "\n"))
     print(f"{result.stem}: val {report['val_auc']:.4f}, dfdc_pairs {numbers['dfdc_pairs']['auc']:.4f}, ciplab_256 {numbers['ciplab_256']['auc']:.4f}", flush=True)
 
