@@ -75,7 +75,8 @@ def inside(
 ) -> tuple[Tensor, Tensor]: # Whether the hottest pixel lies inside, and heat inside as a multiple of even heat, (n b q)
     "The pointing game and the mass inside each mask; a map without heat points nowhere and counts 0."
     mass = einsum(heat, masks.float(), "n b h w, b q h w -> n b q")
-    mass = mass / reduce(heat, "n b h w -> n b 1", "sum").clamp_min(1e-9) / reduce(masks.float(), "b q h w -> b q", "mean")
+    mass = mass / reduce(heat, "n b h w -> n b 1", "sum").clamp_min(1e-9)
+    mass = mass / reduce(masks.float(), "b q h w -> b q", "mean")
     top = rearrange(heat, "n b h w -> n b (h w)")
     hit = rearrange(masks, "b q h w -> b (h w) q")[torch.arange(heat.shape[1]), top.argmax(-1)]
     return hit & (top.amax(-1, keepdim=True) > 0), mass

@@ -53,6 +53,12 @@ def test_notebooks_are_clean(copy):
         assert (copy / "nbs" / p.name).read_text() == p.read_text(), f"{p.name}: run nbdev_clean"
 
 
+def headings(path):
+    "Anchors of a notebook's headings, as JupyterLab makes them."
+    text = "\n".join("".join(c["source"]) for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "markdown")
+    return {h.strip().replace(" ", "-") for h in re.findall(r"^#+ (.+)$", text, re.M)}
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_can_be_read(path):
     "Title and promise, outputs and no errors, nothing of one machine, no cell that needs a screen, links that lead somewhere."
@@ -64,8 +70,9 @@ def test_notebook_can_be_read(path):
     assert not [o for c in code for o in c["outputs"] if o["output_type"] == "error" or o.get("name") == "stderr"]
     assert not re.search(r'["\s=(](/root/|/tmp/|/work/|/home/)', text)
     assert path.stat().st_size < 700_000
-    for link in re.findall(r"\]\((\d\d_\w+\.ipynb)\)", "\n".join(source)):
+    for link, anchor in re.findall(r"\]\((\d\d_\w+\.ipynb)(?:#([^)]+))?\)", "\n".join(source)):
         assert (path.parent / link).exists(), link
+        assert not anchor or anchor in headings(path.parent / link), f"{link} has no heading {anchor}"
     assert "What we have now" in text and "Exercises" in text
 
 
