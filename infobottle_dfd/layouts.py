@@ -125,7 +125,8 @@ def faceforensics(
     place = r"(?:.*/)?(?:original|manipulated)_sequences/(\w+)/(\w+)/videos/(.*)\.\w+"
     rows, odd, others, levels = [], [], Counter(), Counter()
     for name, path in by_name(root).items():
-        folder, level, stem = m.groups() if (m := re.fullmatch(place, name)) else ("", "", "")
+        m = re.fullmatch(place, name)
+        folder, level, stem = m.groups() if m else ("", "", "")
         ids, method = ff_ids(stem), methods.get(folder, "")
         if folder and folder != "youtube" and not method:
             others[folder] += 1
