@@ -57,7 +57,8 @@ class Config:
     # Real and fake in equal numbers, the rarer drawn again (released code: repeated files)
     balance: bool = False
     clip: float = 0.                # Largest norm of the gradient; 0 is off (ours)
-    share: float = 1.               # Part of the people (else videos) of train and val to use (ours)
+    # Part of the people (else videos) in train and val that is used (ours)
+    share: float = 1.
     bf16: bool = False              # bfloat16 autocast and channels-last memory (ours)
     workers: int = 0                # Loading processes
 
