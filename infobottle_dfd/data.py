@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'PICTURES', 'Face', 'read_manifest', 'below', 'read_folder', 'read_faces', 'names', 'groups', 'cut',
-           'with_splits', 'leaks', 'warning', 'listing', 'load_face', 'FaceFiles', 'check_pictures', 'flip', 'augment']
+           'with_splits', 'leaks', 'warning', 'listing', 'load_face', 'FaceFiles', 'check_pictures', 'flip',
+           'mirror_and_shift', 'augment']
 
 # %% ../nbs/05_data.ipynb #05-002
 import csv
@@ -40,7 +41,7 @@ class Face(NamedTuple):
     identity: str = ""      # Who is in it, several joined by +; may be empty
     method: str = ""        # Kind of forgery; may be empty
 
-# %% ../nbs/05_data.ipynb #05-006
+# %% ../nbs/05_data.ipynb #05-007
 def read_manifest(
     path: Path,         # The CSV file
 ) -> list[Face]:
@@ -49,33 +50,40 @@ def read_manifest(
         with open(path, newline="", encoding="utf-8-sig") as file:
             table = csv.DictReader(file)
             if missing := set(COLUMNS) - set(table.fieldnames or []):
-                raise InputError(f"{path}: no column '{sorted(missing)[0]}'; the first line must be {','.join(COLUMNS)}")
+                raise InputError(f"{path}: no column '{sorted(missing)[0]}'; "
+                                 f"the first line must be {','.join(COLUMNS)}")
             rows = [(table.line_num, {c: (r[c] or "").strip() for c in COLUMNS}) for r in table]
     except (UnicodeDecodeError, csv.Error):
-        raise InputError(f"{path}: not a readable CSV; a manifest has the columns {','.join(COLUMNS)}") from None
+        raise InputError(f"{path}: not a readable CSV; "
+                         f"a manifest has the columns {','.join(COLUMNS)}") from None
     for line, r in rows:
         if r["label"] not in ("0", "1"):
-            raise InputError(f"{path}, line {line}: label '{r['label']}'; write 1 for fake and 0 for real")
+            raise InputError(f"{path}, line {line}: label '{r['label']}'; "
+                             "write 1 for fake and 0 for real")
         if r["split"] not in ("train", "val", "test", ""):
-            raise InputError(f"{path}, line {line}: split '{r['split']}'; write train, val or test, or nothing at all")
-    return [Face(path.parent / r["path"], int(r["label"]), *(r[c] for c in COLUMNS[2:])) for _, r in rows]
+            raise InputError(f"{path}, line {line}: split '{r['split']}'; "
+                             "write train, val or test, or nothing at all")
+    return [Face(path.parent / r["path"], int(r["label"]), *(r[c] for c in COLUMNS[2:]))
+            for _, r in rows]
 
-# %% ../nbs/05_data.ipynb #05-007
+# %% ../nbs/05_data.ipynb #05-012
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 
 def below(
     root: Path,                     # A folder
     suffixes: tuple[str, ...],      # In small letters
 ) -> list[Path]:
-    "All files below a folder with one of the suffixes, sorted; linked folders are followed, hidden names passed over."
+    "Files below a folder, sorted; linked folders are followed, hidden names passed over."
     found = []
     for folder, inside, files in os.walk(root, followlinks=True):
         inside[:] = [d for d in inside if not d.startswith(".")]
-        found += [Path(folder, f) for f in files if not f.startswith(".") and f.lower().endswith(suffixes)]
+        found += [Path(folder, f) for f in files
+                  if not f.startswith(".") and f.lower().endswith(suffixes)]
     return sorted(found)
 
+# %% ../nbs/05_data.ipynb #05-014
 def read_folder(
-    path: Path,                             # Holds real/ and fake/, or train|val|test with these in each
+    path: Path,                             # Holds real/ and fake/, or train|val|test with these
     suffixes: tuple[str, ...] = PICTURES,   # What to read
 ) -> list[Face]:
     "Rows of a folder of pictures; pictures in a sub-folder of real/ or fake/ are one video."
@@ -85,15 +93,15 @@ def read_folder(
         named = {p.name.lower(): p for p in sorted((path / split).iterdir(), reverse=True)}
         for label, name in enumerate(("real", "fake")):
             for file in below(named[name], suffixes) if name in named else []:
-                one = file.parent if file.parent != named[name] else file       # a sub-folder is one video
+                one = file if file.parent == named[name] else file.parent
                 rows.append(Face(file, label, split, one.relative_to(path).as_posix()))
     return rows
 
-# %% ../nbs/05_data.ipynb #05-009
+# %% ../nbs/05_data.ipynb #05-017
 def read_faces(
     source: str | Path,     # A manifest, or a folder with real/ and fake/
 ) -> list[Face]:
-    "Rows of a manifest or folder. InputError if there is nothing, one class only, or a missing file."
+    "Rows of a manifest or folder. InputError for nothing, one class only, or a missing file."
     source = Path(source)
     if not source.exists():
         raise InputError(f"{source}: no such file or folder")
@@ -102,7 +110,8 @@ def read_faces(
         raise InputError(f"{source}: no pictures; give a folder with real/ and fake/ in it "
                          "(or train/, val/, test/ with these), or a manifest")
     if {""} < {r.split for r in rows}:
-        raise InputError(f"{source}: some rows have a split and some have none; fill the column on every line or on none")
+        raise InputError(f"{source}: some rows have a split and some have none; "
+                         "fill the column on every line or on none")
     if absent := {0, 1} - {r.label for r in rows}:
         raise InputError(f"{source}: no {'fake' if 1 in absent else 'real'} pictures; "
                          "both classes are needed, real/ (label 0) and fake/ (label 1)")
@@ -111,35 +120,38 @@ def read_faces(
                          f"({len(gone)} of {len(rows)} are missing)")
     return rows
 
-# %% ../nbs/05_data.ipynb #05-014
+# %% ../nbs/05_data.ipynb #05-020
 def names(
     face: Face,             # One row
 ) -> list[tuple[str, str]]:
     "What ties a row to others: its people and its video, else only itself."
     people = [("identity", p) for p in face.identity.split("+") if p]
-    return people + ([("video", face.video)] if face.video else []) or [("picture", str(face.path))]
+    video = [("video", face.video)] if face.video else []
+    return people + video or [("picture", str(face.path))]
 
-# %% ../nbs/05_data.ipynb #05-015
+# %% ../nbs/05_data.ipynb #05-022
 def groups(
     rows: list[Face],       # Rows
 ) -> np.ndarray:            # Number of each row's group
     "Rows that share a person or a video, directly or through other rows, are one group."
-    number = {}
-    i, j = np.array([(i, number.setdefault(n, len(number))) for i, r in enumerate(rows) for n in names(r)]).T
+    number, ties = {}, []
+    for i, r in enumerate(rows):
+        ties += [(i, number.setdefault(n, len(number))) for n in names(r)]
+    i, j = np.array(ties).T
     graph = coo_array((np.ones(len(i)), (i, j + len(rows))), shape=[len(rows) + len(number)] * 2)
     return connected_components(graph, directed=False)[1][:len(rows)]
 
-# %% ../nbs/05_data.ipynb #05-018
+# %% ../nbs/05_data.ipynb #05-025
 def cut(
     rows: list[Face],           # Rows to be divided
     shares: dict[str, float],   # Part to cut -> its share of the rows; the rest is "train"
     seed: int = 0,              # Of the shuffle
 ) -> dict[str, list[Face]]:     # Part -> rows
-    "Divide rows so that no connected group stands in two parts; each part gets a group of every kind if there are enough."
+    "Divide rows, no connected group in two parts; if there are enough, each part gets every kind."
     group = groups(rows)
     size, label = np.bincount(group), np.array([r.label for r in rows])
     fakes, part = np.bincount(group, label), np.full(len(size), "train", dtype=object)
-    for kind in (fakes == 0, fakes == size, (fakes > 0) & (fakes < size)):      # real, fake and mixed groups
+    for kind in (fakes == 0, fakes == size, (fakes > 0) & (fakes < size)):  # real, fake, mixed
         free = list(random.Random(seed).sample(sorted(np.flatnonzero(kind)), int(kind.sum())))
         for name, share in shares.items():
             room = share * size[kind].sum()
@@ -147,18 +159,19 @@ def cut(
                 if size[g] <= 2 * room:
                     part[g], room = name, room - size[g]
                     free.remove(g)
-            if len(free) > 1 and not (part[kind] == name).any():        # too few groups: the smallest, not the last
+            if len(free) > 1 and not (part[kind] == name).any():    # too few groups: the smallest
                 part[g := min(free, key=lambda g: size[g])] = name
                 free.remove(g)
-    return {name: [r for r, g in zip(rows, group) if part[g] == name] for name in ("train", *shares)}
+    return {name: [r for r, g in zip(rows, group) if part[g] == name]
+            for name in ("train", *shares)}
 
-# %% ../nbs/05_data.ipynb #05-020
+# %% ../nbs/05_data.ipynb #05-029
 def with_splits(
     rows: list[Face],           # Rows, with or without splits
     source: str | Path,         # Where they came from, for messages
     seed: int = 0,              # Of the cut
 ) -> dict[str, list[Face]]:     # "train", "val", "test" -> rows
-    "Rows by split; if there are none, or no val, they are cut. InputError if train or val lacks a class."
+    "Rows by split; none, or no val, are cut. InputError if train or val lacks a class."
     if rows[0].split:
         parts = {s: [r for r in rows if r.split == s] for s in ("train", "val", "test")}
     else:
@@ -167,14 +180,14 @@ def with_splits(
         parts |= cut(parts["train"], {"val": .15}, seed)
     for name, part in parts.items():
         if absent := {0, 1} - {r.label for r in part} if part or name != "test" else set():
-            raise InputError(f"{source}: no {'fake' if 1 in absent else 'real'} pictures in the {name} split; "
-                             "add some or set the split column yourself")
+            raise InputError(f"{source}: no {'fake' if 1 in absent else 'real'} pictures "
+                             f"in the {name} split; add some or set the split column yourself")
     return parts
 
-# %% ../nbs/05_data.ipynb #05-023
+# %% ../nbs/05_data.ipynb #05-032
 def leaks(
-    rows: list[Face],                       # Rows with splits
-) -> dict[str, list[str]]:                  # "identity" and "video" -> names that stand in two splits
+    rows: list[Face],           # Rows with splits
+) -> dict[str, list[str]]:      # "identity" and "video" -> names that stand in two splits
     "People and videos that stand in more than one split."
     seen = {}
     for r in rows:
@@ -183,24 +196,27 @@ def leaks(
     return {kind: sorted(n for (k, n), splits in seen.items() if k == kind and len(splits) > 1)
             for kind in ("identity", "video")}
 
-# %% ../nbs/05_data.ipynb #05-024
+# %% ../nbs/05_data.ipynb #05-034
 def warning(
     rows: list[Face],       # Rows with splits
 ) -> str:                   # One sentence, or nothing
     "What is to be said of leaks."
-    found = [f"{len(n)} {kind} name{'s' * (len(n) > 1)} ({', '.join(n[:3])}{', ...' * (len(n) > 3)})"
+    found = [f"{len(n)} {kind} name{'s' * (len(n) > 1)} "
+             f"({', '.join(n[:3])}{', ...' * (len(n) > 3)})"
              for kind, n in leaks(rows).items() if n]
-    return f"warning: {' and '.join(found)} in more than one split; scores may be memory" if found else ""
+    return (f"warning: {' and '.join(found)} in more than one split; scores may be memory"
+            if found else "")
 
-# %% ../nbs/05_data.ipynb #05-027
+# %% ../nbs/05_data.ipynb #05-037
 def listing(
     rows: list[Face],       # Rows
 ) -> str:
     "Fingerprint of names and labels, whatever their order."
-    text = "\n".join(sorted(f"{r.path.name} {r.label} {r.split} {r.video} {r.identity}" for r in rows))
+    text = "\n".join(sorted(f"{r.path.name} {r.label} {r.split} {r.video} {r.identity}"
+                            for r in rows))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
-# %% ../nbs/05_data.ipynb #05-030
+# %% ../nbs/05_data.ipynb #05-040
 def load_face(
     path: Path,     # A JPEG, PNG or WebP picture
     size: int,      # Height and width to return
@@ -210,11 +226,11 @@ def load_face(
         with Image.open(path) as file:
             x = tv.pil_to_tensor(ImageOps.exif_transpose(file).convert("RGB"))
     except Exception:                                   # a damaged file can raise anything
-        raise InputError(f"{path}: not a readable picture (damaged, cut off, or no JPEG, PNG or WebP); "
-                         "mend it or take it out") from None
+        raise InputError(f"{path}: not a readable picture (damaged, cut off, or no JPEG, "
+                         "PNG or WebP); mend it or take it out") from None
     return tv.resize(tv.center_crop(x, [min(x.shape[1:])] * 2), [size, size], antialias=True)
 
-# %% ../nbs/05_data.ipynb #05-032
+# %% ../nbs/05_data.ipynb #05-042
 class FaceFiles(Dataset):
     "Faces read from files as they are needed; indexing with a list of numbers gives a batch."
     def __init__(
@@ -236,36 +252,45 @@ class FaceFiles(Dataset):
         "Pictures and labels."
         return torch.stack([load_face(self.rows[j].path, self.size) for j in i]), self.y[i]
 
-# %% ../nbs/05_data.ipynb #05-033
+# %% ../nbs/05_data.ipynb #05-045
 def check_pictures(
     rows: list[Face],       # What will be read
 ) -> None:
-    "Decode every picture once: a damaged one is met before an hour of training, not after. InputError names it."
+    "Decode every picture once. InputError names the first that is damaged."
     with ThreadPoolExecutor() as pool:
         for _ in tqdm(pool.map(lambda r: load_face(r.path, 8) is None, rows),
                       total=len(rows), desc="checking pictures", disable=None, leave=False):
             pass
 
-# %% ../nbs/05_data.ipynb #05-036
+# %% ../nbs/05_data.ipynb #05-048
 def flip(
     x: Tensor,      # Faces, (b c h w)
 ) -> Tensor:        # The same, half of them mirrored
     "Mirror each image or not."
     return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < .5, x.flip(-1), x)
 
-# %% ../nbs/05_data.ipynb #05-039
+# %% ../nbs/05_data.ipynb #05-051
+def mirror_and_shift(
+    x: Tensor,      # Faces, (b c h w) uint8
+) -> Tensor:        # The same bytes at other places
+    "Mirror each image or not, and move it by up to a sixteenth of its height."
+    b, c, h, w = x.shape
+    mirror, reach = torch.rand(b, 1, 1, 1, device=x.device) < .5, h // 16
+    dy, dx = torch.randint(-reach, reach + 1, (2, b, 1, 1, 1), device=x.device)
+    row, col = ((torch.arange(s, device=x.device) + shift).clamp(0, s - 1)
+                for s, shift in ((h, dy), (w, dx)))
+    place = rearrange(row, "b 1 1 h -> b 1 h 1") * w + torch.where(mirror, w - 1 - col, col)
+    place = rearrange(place.expand(b, c, h, w), "b c h w -> b c (h w)")
+    return rearrange(rearrange(x, "b c h w -> b c (h w)").gather(2, place),
+                     "b c (h w) -> b c h w", h=h)
+
+# %% ../nbs/05_data.ipynb #05-054
 def augment(
     x: Tensor,      # Faces, (b c h w) uint8
 ) -> Tensor:        # In [0, 1], the same, varied, (b c h w)
-    "Flip, shift by whole pixels, and vary exposure, contrast, white balance and saturation, each image on its own."
-    b, c, h, w = x.shape
-    span = lambda lo, hi, c=1: torch.rand(b, c, 1, 1, device=x.device) * (hi - lo) + lo
-    mirror, reach = span(0, 1) < .5, h // 16
-    dy, dx = torch.randint(-reach, reach + 1, (2, b, 1, 1, 1), device=x.device)
-    row, col = ((torch.arange(s, device=x.device) + shift).clamp(0, s - 1) for s, shift in ((h, dy), (w, dx)))
-    place = rearrange(row, "b 1 1 h -> b 1 h 1") * w + torch.where(mirror, w - 1 - col, col)
-    place = rearrange(place.expand(b, c, h, w), "b c h w -> b c (h w)")
-    x = rearrange(rearrange(x, "b c h w -> b c (h w)").gather(2, place), "b c (h w) -> b c h w", h=h).float()
+    "Mirror and shift; vary exposure, contrast, white balance and saturation, each image its own."
+    span = lambda lo, hi, c=1: torch.rand(len(x), c, 1, 1, device=x.device) * (hi - lo) + lo
+    x = mirror_and_shift(x).float()
     grey = span(0, 1).flatten() < .05
     x[grey] = x[grey].mean(1, keepdim=True)
     middle, contrast = x.mean((1, 2, 3), keepdim=True), span(.85, 1.15)

@@ -3,9 +3,10 @@ import json
 
 import pytest
 
-from infobottle_dfd.benchmarks import FF_METHODS, FF_SPLIT, inventory, read_benchmark
+from infobottle_dfd.benchmarks import read_benchmark
 from infobottle_dfd.blocks import InputError
 from infobottle_dfd.data import Face, cut, groups, leaks, warning
+from infobottle_dfd.layouts import FF_METHODS, FF_SPLIT, celeb_df, inventory
 
 
 @pytest.fixture
@@ -140,6 +141,12 @@ def test_plain_folder_and_nothing(tree):
             read_benchmark(tree() / what)
 
 
+def test_real_beside_train_is_passed_over_and_said(tree):
+    found = read_benchmark(tree("train/real/a.mp4", "train/fake/b.mp4", "test/real/c.mp4", "test/fake/d.mp4", "Real/e.mp4"))
+    assert len(found.rows) == 4 and "left out: Real/ beside train/; what shall count must lie in train/, val/ or test/" in inventory(found)
+    assert "left out" not in inventory(read_benchmark(tree() / "train"))
+
+
 def test_groups_follow_people_through_swaps():
     rows = [Face("a", 0, identity="p"), Face("b", 1, identity="p+q"), Face("c", 1, identity="q+r"), Face("d", 0, video="v"), Face("e", 1, video="v"), Face("f", 0)]
     assert groups(rows).tolist() == [0, 0, 0, 1, 1, 2]
@@ -168,7 +175,6 @@ def test_copies_and_two_versions_are_refused(tree):
         read_benchmark(root)
     two = celeb(tree, b"1 YouTube-real/00170.mp4", "other/Celeb-real/id0_0000.mp4", "other/List_of_testing_videos.txt")
     with pytest.raises(InputError, match="one version of Celeb-DF at a time"):
-        from infobottle_dfd.benchmarks import celeb_df
         celeb_df(two)
 
 

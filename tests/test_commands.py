@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from infobottle_dfd import evaluation, faces, predicting, training
+from infobottle_dfd import evaluation, predicting, preparing, training
 
-MAINS = {"train": training.main, "evaluate": evaluation.main, "predict": predicting.main, "prepare": faces.main}
+MAINS = {"train": training.main, "evaluate": evaluation.main, "predict": predicting.main, "prepare": preparing.main}
 pytestmark = pytest.mark.usefixtures("few_faces")
 HEADER = "path,label,split,video,identity,method\n"
 

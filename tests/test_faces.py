@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infobottle_dfd import faces
+from infobottle_dfd import faces, preparing
 from infobottle_dfd.blocks import InputError
 from infobottle_dfd.clues import ClueFaces
 from infobottle_dfd.data import read_faces
@@ -44,7 +44,7 @@ def films(tmp_path, monkeypatch):
     Image.fromarray(np.full((120, 160, 3), 90, np.uint8)).save(tmp_path / "films/real/photo.jpg")
     (tmp_path / "own.py").write_text(FIXED)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
     monkeypatch.chdir(tmp_path)
     return tmp_path / "films"
 
@@ -53,7 +53,7 @@ def call(monkeypatch, capsys, *args):
     "Status, stdout, stderr of infobottle-prepare."
     monkeypatch.setattr(sys, "argv", ["infobottle-prepare", *map(str, args)])
     try:
-        faces.main()
+        preparing.main()
         status = 0
     except SystemExit as e:
         status = e.code
@@ -75,10 +75,10 @@ def test_a_cut_off_video_gives_what_is_left(tmp_path, monkeypatch):
     film(tmp_path / "long.avi", frames=60)
     whole = (tmp_path / "long.avi").read_bytes()
     (tmp_path / "cut.avi").write_bytes(whole[:len(whole) * 2 // 3])
-    args = faces.Prepare(tmp_path, tmp_path / "out", frames=8, size=32, detector="own:find")
+    args = preparing.Prepare(tmp_path, tmp_path / "out", frames=8, size=32, detector="own:find")
     (tmp_path / "own.py").write_text(FIXED)
     monkeypatch.syspath_prepend(tmp_path)
-    done = faces.cut_faces(tmp_path / "cut.avi", "cut", args)
+    done = preparing.cut_faces(tmp_path / "cut.avi", "cut", args)
     assert len(done["crops"]) >= 5 and done["problem"] == "breaks off early"
 
 
@@ -125,7 +125,7 @@ def test_killed_and_called_again(films, monkeypatch, capsys):
         film(films / f"real/more {k}.mp4")
     slow = "import time\ndef find(picture):\n    time.sleep(.02)\n    return [(20, 10, 60, 80)]\n"
     (films.parent / "slow.py").write_text(slow)
-    command = [sys.executable, "-m", "infobottle_dfd.faces", str(films), "out", "--frames", "6", "--size", "32", "--detector", "slow:find", "--workers", "1"]
+    command = [sys.executable, "-m", "infobottle_dfd.preparing", str(films), "out", "--frames", "6", "--size", "32", "--detector", "slow:find", "--workers", "1"]
     running = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     log = Path("out/done.jsonl")
     for _ in range(600):
@@ -148,7 +148,7 @@ def test_killed_and_called_again(films, monkeypatch, capsys):
 def test_deepfakebench_needs_no_detector(tmp_path, monkeypatch, capsys):
     Image.new("RGB", (32, 32)).save(tmp_path / "1.png")
     (tmp_path / "x.json").write_text(json.dumps({"D": {"FF-real": {"test": {"v": {"frames": ["1.png"]}}}}}))
-    monkeypatch.setattr(faces, "load_detector", None)
+    monkeypatch.setattr(preparing, "load_detector", None)
     status, out, _ = call(monkeypatch, capsys, tmp_path / "x.json", tmp_path / "out")
     assert status == 0 and "1 faces listed in" in out and f"{tmp_path / '1.png'},0,test,FF-real/v,," in (tmp_path / "out/manifest.csv").read_text()
 
@@ -223,8 +223,9 @@ def test_links_are_followed_and_hidden_files_passed_over(films, tmp_path):
 
 def test_a_killed_parent_leaves_no_workers(films):
     (films.parent / "slow.py").write_text("import time\ndef find(picture):\n    time.sleep(.5)\n    return [(20, 10, 60, 80)]\n")
-    running = subprocess.Popen([sys.executable, "-m", "infobottle_dfd.faces", str(films), "out", "--detector", "slow:find", "--workers", "2"], stderr=subprocess.DEVNULL, start_new_session=True)
+    running = subprocess.Popen([sys.executable, "-m", "infobottle_dfd.preparing", str(films), "out", "--detector", "slow:find", "--workers", "2"], stderr=subprocess.DEVNULL, start_new_session=True)
     while not list(Path("out").rglob("*.jpg")):
+        assert running.poll() is None
         time.sleep(.05)
     running.kill()
     running.wait()
