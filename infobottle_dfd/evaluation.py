@@ -10,7 +10,6 @@ __all__ = ['newest_run', 'origin', 'chosen', 'must_be_unchanged', 'must_be_numbe
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 import tyro
 from torch import Tensor
 
