@@ -20,7 +20,8 @@ def others(
     n: int,         # Number of blocks
 ) -> Tensor:        # Indices of the m = n-1 other blocks, (n m)
     "Row i lists every block but i."
-    return torch.tensor([[j for j in range(n) if j != i] for i in range(n)], dtype=torch.long).reshape(n, n - 1)
+    rows = [[j for j in range(n) if j != i] for i in range(n)]
+    return torch.tensor(rows, dtype=torch.long).reshape(n, n - 1)
 
 # %% ../nbs/03_aggregation.ipynb #03-008
 def complements(
@@ -28,7 +29,8 @@ def complements(
 ) -> Tensor:        # Z without z_i for every i, (n m b d)
     "All leave-one-out complements Z\\z_i."
     n = len(z)
-    return rearrange(z.index_select(0, others(n).flatten().to(z.device)), "(n m) b d -> n m b d", n=n)
+    rows = rearrange(others(n), "n m -> (n m)").to(z.device)
+    return rearrange(z.index_select(0, rows), "(n m) b d -> n m b d", n=n)
 
 # %% ../nbs/03_aggregation.ipynb #03-011
 class Heads(nn.Module):
@@ -40,33 +42,37 @@ class Heads(nn.Module):
         k: int = 2,     # Classes
     ):
         super().__init__()
-        uniform = lambda *shape, fan: nn.Parameter(torch.empty(shape).uniform_(-1, 1) * max(fan, 1) ** -.5)
-        self.all, self.without, self.alone = (
-            uniform(n, d, k, fan=n * d), uniform(n, n - 1, d, k, fan=(n - 1) * d), uniform(n, d, k, fan=d))
+        uniform = lambda *shape, fan: nn.Parameter(
+            torch.empty(shape).uniform_(-1, 1) * max(fan, 1) ** -.5)
+        self.all = uniform(n, d, k, fan=n * d)
+        self.without = uniform(n, n - 1, d, k, fan=(n - 1) * d)
+        self.alone = uniform(n, d, k, fan=d)
         self.bias_all, self.bias_without, self.bias_alone = (
             nn.Parameter(torch.zeros(s)) for s in ((k,), (n, 1, k), (n, 1, k)))
 
     def forward(
         self,
         z: Tensor,                          # Local representations, (n b d)
-        frozen: bool = False,               # True: parameters are constants, z receives all gradients
+        frozen: bool = False,               # True: parameters are constants, z gets all gradients
     ) -> tuple[Tensor, Tensor, Tensor]:     # Logits of all (b k), without (n b k), alone (n b k)
         "Logits of every head in three einsums."
         w = {name: p.detach() if frozen else p for name, p in self.named_parameters()}
-        return (einsum(z, w["all"], "n b d, n d k -> b k") + w["bias_all"],
-                einsum(complements(z), w["without"], "n m b d, n m d k -> n b k") + w["bias_without"],
-                einsum(z if frozen else z.detach(), w["alone"], "n b d, n d k -> n b k") + w["bias_alone"])
+        own = z if frozen else z.detach()
+        l_all = einsum(z, w["all"], "n b d, n d k -> b k")
+        l_without = einsum(complements(z), w["without"], "n m b d, n m d k -> n b k")
+        l_alone = einsum(own, w["alone"], "n b d, n d k -> n b k")
+        return l_all + w["bias_all"], l_without + w["bias_without"], l_alone + w["bias_alone"]
 
-# %% ../nbs/03_aggregation.ipynb #03-018
+# %% ../nbs/03_aggregation.ipynb #03-020
 def fusion(
     n: int,         # Number of blocks
     d: int,         # Features of a local representation, and of G
 ) -> nn.Sequential: # Z (b n*d) -> G (b d)
-    "The layer that turns all local representations into the global one; widths of the released implementation."
+    "Turns all local representations into the global one; widths of the released implementation."
     hidden = lambda i, o: (nn.Linear(i, o), nn.BatchNorm1d(o), nn.ReLU())
     return nn.Sequential(*hidden(n * d, 1000), *hidden(1000, 500), nn.Linear(500, d))
 
-# %% ../nbs/03_aggregation.ipynb #03-021
+# %% ../nbs/03_aggregation.ipynb #03-023
 class Outputs(NamedTuple):
     "What a detector says of a batch; every loss is a function of this."
     logits_global: Tensor       # p(y|G): the verdict, (b k)
@@ -81,14 +87,14 @@ class Outputs(NamedTuple):
         "Probability of fake, p(y=1|G), (b)."
         return self.logits_global.float().softmax(-1)[:, 1]
 
-# %% ../nbs/03_aggregation.ipynb #03-022
+# %% ../nbs/03_aggregation.ipynb #03-026
 class ForgeryDetector(nn.Module):
     "Local information blocks, fusion layer, classifier and measuring heads."
     def __init__(
         self,
         n: int = 4,                             # Number of blocks
         d: int = 64,                            # Features of z_i and of G
-        backbone: str = "tiny",                 # "tiny", "resnet34", "efficientnet_b0" or "mobilenet_v2"
+        backbone: str = "tiny",                 # "tiny", "resnet34", ...: BACKBONES of 02_blocks
         weights: str | Path | None = None,      # None, "imagenet" or a weights file
         k: int = 2,                             # Classes; 0 is real, 1 is fake
     ):

@@ -19,10 +19,12 @@ from tqdm import tqdm
 from .blocks import InputError
 
 CLUES = ("eyes", "mouth", "seam", "texture")
-SKIN = torch.tensor([[.98, .85, .75], [.93, .75, .62], [.80, .60, .46], [.60, .42, .31], [.40, .27, .20]])
+SKIN = torch.tensor([[.98, .85, .75], [.93, .75, .62], [.80, .60, .46],
+                     [.60, .42, .31], [.40, .27, .20]])
 HAIR = torch.tensor([[.09, .08, .07], [.22, .14, .09], [.38, .24, .13],
                      [.48, .24, .12], [.76, .62, .40], [.62, .61, .60]])
-IRIS = torch.tensor([[.26, .14, .06], [.50, .33, .10], [.28, .48, .22], [.25, .48, .80], [.56, .62, .66]])
+IRIS = torch.tensor([[.26, .14, .06], [.50, .33, .10], [.28, .48, .22],
+                     [.25, .48, .80], [.56, .62, .66]])
 
 # %% ../nbs/05_clues.ipynb #05-005
 def disc(
@@ -36,9 +38,10 @@ def disc(
 ) -> Tensor:                # Coverage in [0, 1], (b h w)
     "Soft ellipses, one per image."
     r = (((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2).sqrt()
-    return ((1 - r) * torch.minimum(torch.as_tensor(rx), torch.as_tensor(ry)) / edge + .5).clamp(0, 1)
+    narrow = torch.minimum(torch.as_tensor(rx), torch.as_tensor(ry))
+    return ((1 - r) * narrow / edge + .5).clamp(0, 1)
 
-# %% ../nbs/05_clues.ipynb #05-008
+# %% ../nbs/05_clues.ipynb #05-009
 class Portrait:
     "b portraits in the making: geometry and colours first, then layers from back to front."
     def __init__(
@@ -50,12 +53,14 @@ class Portrait:
         b = self.b = len(clues)
         self.rng, self.clue = rng, rearrange(clues.float(), "b q -> q b 1 1")
         v, u = torch.meshgrid(*[torch.linspace(-1, 1, size)] * 2, indexing="ij")
-        angle, scale, u, v = self.normal(.08), self.uniform(1.12, 1.32), u - self.normal(.04), v - self.normal(.04)
+        angle, scale = self.normal(.08), self.uniform(1.12, 1.32)
+        u, v = u - self.normal(.04), v - self.normal(.04)
         self.x = (u * angle.cos() + v * angle.sin()) / scale
         self.y = (v * angle.cos() - u * angle.sin()) / scale
-        self.skin, self.hair, self.iris = self.colour(SKIN, .015), self.colour(HAIR), self.colour(IRIS)
-        self.wide, self.high, self.turn = self.uniform(.54, .62), self.uniform(.74, .82), self.normal(.05)
-        self.side = self.normal(.16)                                            # where the light comes from
+        self.skin, self.hair = self.colour(SKIN, .015), self.colour(HAIR)
+        self.iris, self.wide = self.colour(IRIS), self.uniform(.54, .62)
+        self.high, self.turn = self.uniform(.74, .82), self.normal(.05)
+        self.side = self.normal(.16)                        # where the light comes from
         r2 = (self.x / self.wide) ** 2 + ((self.y - .03) / self.high) ** 2
         self.light = (1 + self.side * self.x + (self.normal(.08) - .05) * self.y
                       - .16 * r2.clamp(0, 1.3) ** 2)[:, None]
@@ -78,21 +83,23 @@ class Portrait:
         return rearrange(mixed + torch.randn(self.b, 3, generator=self.rng) * std, "b c -> b c 1 1")
 
     def disc(self, cx, cy, rx, ry, edge=.04, turned=False) -> Tensor:
-        "`disc` in the face's own coordinates; features in front of the head move when it is turned."
+        "`disc` in the face's own coordinates; what is in front of the head moves when it turns."
         return disc(self.x - self.turn if turned else self.x, self.y, cx, cy, rx, ry, edge)
 
     def paint(self, mask: Tensor, colour: Tensor) -> None:
         "Lay a colour (b 3 1 1) or (b 3 h w) over the image where the mask (b h w) is."
-        self.image = torch.lerp(self.image, colour.expand_as(self.image), mask[:, None].expand_as(self.image))
+        colour, mask = colour.expand_as(self.image), mask[:, None].expand_as(self.image)
+        self.image = torch.lerp(self.image, colour, mask)
 
-# %% ../nbs/05_clues.ipynb #05-010
+# %% ../nbs/05_clues.ipynb #05-013
 def paint_back(
     p: Portrait,        # Painted on
 ) -> None:
     "Wall, hair behind the head, shirt, neck and ears."
     wall, shirt = (torch.rand(p.b, 3, 1, 1, generator=p.rng) for _ in range(2))
     wall = wall * .35 + .35
-    p.paint(torch.ones_like(p.x), wall + torch.randn(p.b, 3, 1, 1, generator=p.rng) * .12 * p.y[:, None])
+    fade = torch.randn(p.b, 3, 1, 1, generator=p.rng) * .12
+    p.paint(torch.ones_like(p.x), wall + fade * p.y[:, None])
     long = (p.uniform(0, 1) < .5).float()
     p.paint(p.disc(0., -.14, p.wide + .16, p.high + .04, .08), p.hair)
     p.paint(p.disc(0., .30, p.wide + .14, p.uniform(.62, .80), .08) * long, p.hair * .92)
@@ -101,7 +108,7 @@ def paint_back(
     for s in (-1, 1):
         p.paint(p.disc(s * p.wide, -.02, .09, .15) * (1 - .9 * long), p.skin * .9)
 
-# %% ../nbs/05_clues.ipynb #05-012
+# %% ../nbs/05_clues.ipynb #05-016
 def paint_head(
     p: Portrait,        # Painted on
 ) -> None:
@@ -111,12 +118,14 @@ def paint_head(
     for s in (-1, 1):
         p.paint(p.disc(s * .34, .22, .17, .14, .14, turned=True) * blush,
                 p.skin * rearrange(torch.tensor([1., .78, .76]), "c -> c 1 1") * p.light)
-    hairline = -.50 + p.uniform(-.08, .06) + p.uniform(-.1, .5) * p.x ** 2 + p.uniform(-.18, .18) * p.x
-    strands = 1 + .10 * torch.sin(p.x * p.uniform(14, 24) + p.y * p.uniform(-6, 6) + p.uniform(0, 6))
-    p.paint(p.disc(0., -.12, p.wide + .12, p.high, .06) * ((hairline - p.y) / .07 + .5).clamp(0, 1),
-            p.hair * strands[:, None])
+    hairline = -.50 + p.uniform(-.08, .06) + p.uniform(-.1, .5) * p.x ** 2
+    hairline = hairline + p.uniform(-.18, .18) * p.x
+    strands = p.x * p.uniform(14, 24) + p.y * p.uniform(-6, 6) + p.uniform(0, 6)
+    above = ((hairline - p.y) / .07 + .5).clamp(0, 1)
+    p.paint(p.disc(0., -.12, p.wide + .12, p.high, .06) * above,
+            p.hair * (1 + .10 * torch.sin(strands))[:, None])
 
-# %% ../nbs/05_clues.ipynb #05-014
+# %% ../nbs/05_clues.ipynb #05-019
 def paint_eyes(
     p: Portrait,        # Painted on
 ) -> None:
@@ -124,31 +133,37 @@ def paint_eyes(
     hue = torch.rand(p.b, 1, generator=p.rng) + torch.tensor([0, 1 / 3, 2 / 3])
     false = rearrange(.42 + .36 * (2 * math.pi * hue).cos(), "b c -> b c 1 1")
     near = (false - p.iris).norm(dim=1, keepdim=True) < .35
-    false = torch.where(near, false.roll(1, 1), false)          # too near the true colour: turn the wheel by a third
+    false = torch.where(near, false.roll(1, 1), false)      # too near: turn the wheel by a third
     false = torch.lerp(p.iris, false, (p.clue[0] * p.uniform(.7, 1.))[:, None])
     left = (p.uniform(0, 1) < .5)[:, None]
-    height, iris, gaze, brow, tilt = (
-        p.uniform(.088, .112), p.uniform(.088, .104), p.normal(.018), p.uniform(.16, .20), p.normal(.07) - .06)
-    for s, colour in ((-1, torch.where(left, false, p.iris)), (1, torch.where(left, p.iris, false))):
+    height, iris, gaze = p.uniform(.088, .112), p.uniform(.088, .104), p.normal(.018)
+    brow, tilt = p.uniform(.16, .20), p.normal(.07) - .06
+    colours = torch.where(left, false, p.iris), torch.where(left, p.iris, false)
+    for s, colour in zip((-1, 1), colours):
         cx, cy = s * p.eye_x, p.eye_y
         at = lambda dx, dy, rx, ry, edge=.03: p.disc(cx + dx, cy + dy, rx, ry, edge, turned=True)
         p.paint(at(0, -.015, .155, height + .05, .08) * .35, p.skin * .72 * p.light)
         white = at(0, 0, .15, height)
-        p.paint(white, rearrange(torch.tensor([.93, .92, .90]), "c -> c 1 1") * (.55 + .45 * p.light))
+        eyeball = rearrange(torch.tensor([.93, .92, .90]), "c -> c 1 1")
+        p.paint(white, eyeball * (.55 + .45 * p.light))
         p.paint(at(gaze, 0, iris, iris, .025) * white, colour * p.light)
         p.paint(at(gaze, 0, .032, .032, .025) * white, torch.tensor(.05))
         p.paint(at(gaze - .025, -.025, .016, .016) * .8, torch.tensor(.97))
-        p.paint(at(0, -.012, .16, height + .012) * (1 - at(0, .018, .16, height + .012)) * .75, p.hair * .36)
-        slope = s * tilt * (p.x - p.turn - cx)
-        p.paint(disc(p.x - p.turn, p.y + slope, cx, cy - brow, .16, .032, .03) * .8, p.hair * .6 * p.light)
+        lash = at(0, -.012, .16, height + .012) * (1 - at(0, .018, .16, height + .012))
+        p.paint(lash * .75, p.hair * .36)
+        x = p.x - p.turn
+        arch = disc(x, p.y + s * tilt * (x - cx), cx, cy - brow, .16, .032, .03)
+        p.paint(arch * .8, p.hair * .6 * p.light)
 
-# %% ../nbs/05_clues.ipynb #05-016
+# %% ../nbs/05_clues.ipynb #05-024
 def paint_middle(
     p: Portrait,        # Painted on
 ) -> None:
     "Nose, lips and the shade under them."
-    p.paint(p.disc(p.side.sign() * -.055, .10, .035, .17, .06, turned=True) * .45, p.skin * .70 * p.light)
-    p.paint(p.disc(0., .21, .085, .06, .06, turned=True) * .4, (p.skin * 1.12).clamp(max=1) * p.light)
+    shade = p.disc(p.side.sign() * -.055, .10, .035, .17, .06, turned=True)
+    p.paint(shade * .45, p.skin * .70 * p.light)
+    tip = p.disc(0., .21, .085, .06, .06, turned=True)
+    p.paint(tip * .4, (p.skin * 1.12).clamp(max=1) * p.light)
     nostril = p.uniform(.035, .055)
     for s in (-1, 1):
         p.paint(p.disc(s * nostril, .265, .028, .018, .03, turned=True) * .75, p.skin * .35)
@@ -157,22 +172,25 @@ def paint_middle(
            + torch.randn(p.b, 3, 1, 1, generator=p.rng) * .03)
     x = p.x - p.turn
     bent = p.y + smile * (x ** 2 - .02)
-    p.paint(disc(x, bent, 0., p.mouth_y - thick * .4, width, thick + .012, .03), lip * .86 * p.light)
-    p.paint(disc(x, bent, 0., p.mouth_y + thick * .75, width * .88, thick + .02, .03), lip * 1.05 * p.light)
-    p.paint(disc(x, bent, 0., p.mouth_y, width * .96, .012, .02) * .85, lip * .35)
-    p.paint(p.disc(0., p.mouth_y + .15, .12, .03, .05, turned=True) * .3, p.skin * .75 * p.light)
+    at = lambda dy, rx, ry, edge: disc(x, bent, 0., p.mouth_y + dy, rx, ry, edge)
+    p.paint(at(thick * -.4, width, thick + .012, .03), lip * .86 * p.light)
+    p.paint(at(thick * .75, width * .88, thick + .02, .03), lip * 1.05 * p.light)
+    p.paint(at(0, width * .96, .012, .02) * .85, lip * .35)
+    under = p.disc(0., p.mouth_y + .15, .12, .03, .05, turned=True)
+    p.paint(under * .3, p.skin * .75 * p.light)
 
-# %% ../nbs/05_clues.ipynb #05-019
+# %% ../nbs/05_clues.ipynb #05-027
 def regions(
     p: Portrait,        # With its geometry
 ) -> Tensor:            # Where each clue is, or would be, (b 4 h w) in [0, 1]
     "Masks of the four clues."
-    both = lambda cx, cy, rx, ry, edge: sum(
-        p.disc(s * cx, cy, rx, ry, edge, turned=True) for s in (-1, 1)).clamp(max=1)
-    return torch.stack([both(p.eye_x, p.eye_y, .15, .11, .03), p.disc(0., p.mouth_y, .30, .17, .06, turned=True),
-                        p.disc(0., .10, .43, .50, .03, turned=True), both(.34, .22, .17, .16, .06)], dim=1)
+    one = lambda *at: p.disc(*at, turned=True)
+    both = lambda cx, *at: sum(one(s * cx, *at) for s in (-1, 1)).clamp(max=1)
+    return torch.stack([
+        both(p.eye_x, p.eye_y, .15, .11, .03), one(0., p.mouth_y, .30, .17, .06),
+        one(0., .10, .43, .50, .03), both(.34, .22, .17, .16, .06)], dim=1)
 
-# %% ../nbs/05_clues.ipynb #05-020
+# %% ../nbs/05_clues.ipynb #05-029
 def photograph(
     p: Portrait,        # Painted in full
     masks: Tensor,      # Regions of the clues, (b 4 h w)
@@ -191,7 +209,7 @@ def photograph(
     x = (x + checks * texture * on(3, .003, .045)) * p.uniform(.85, 1.12)[:, None]
     return (x.clamp(0, 1) * 255).round().to(torch.uint8)
 
-# %% ../nbs/05_clues.ipynb #05-021
+# %% ../nbs/05_clues.ipynb #05-032
 def render(
     clues: Tensor,              # Which clue each image carries, (b 4) bool
     size: int,                  # Height and width in pixels
@@ -204,7 +222,7 @@ def render(
     masks = regions(p)
     return photograph(p, masks), masks > .5
 
-# %% ../nbs/05_clues.ipynb #05-026
+# %% ../nbs/05_clues.ipynb #05-038
 def draw_clues(
     count: int,                     # How many images
     rng: torch.Generator,           # Source of all randomness
@@ -227,7 +245,7 @@ def draw_clues(
         clues[empty] = torch.rand(int(empty.sum()), len(CLUES), generator=rng) < chance
     return clues & rearrange(torch.arange(count) % 2 == 1, "b -> b 1")
 
-# %% ../nbs/05_clues.ipynb #05-029
+# %% ../nbs/05_clues.ipynb #05-043
 class ClueFaces(Dataset):
     "Seeded portraits held in memory; indexing with a list of numbers gives a batch."
     def __init__(

@@ -40,7 +40,7 @@ def score(
         parts = [dealt[i % many][i // many] for i in range(len(order))]
     return Outputs(*(torch.cat(t, dim=-2) for t in zip(*parts)), None, None)
 
-# %% ../nbs/07_metrics.ipynb #07-008
+# %% ../nbs/07_metrics.ipynb #07-009
 def equal_error(
     y: Tensor,                      # Labels, (b)
     p: Tensor,                      # Probability of fake, (b)
@@ -50,7 +50,7 @@ def equal_error(
     i = np.argmin(abs(alarm - (1 - hit)))
     return float((alarm[i] + 1 - hit[i]) / 2), float(min(threshold[i], 1.))
 
-# %% ../nbs/07_metrics.ipynb #07-009
+# %% ../nbs/07_metrics.ipynb #07-014
 def metrics(
     y: Tensor,                      # Labels, (b)
     p: Tensor,                      # Probability of fake, (b)
@@ -58,15 +58,18 @@ def metrics(
 ) -> dict[str, float]:
     "AUC, accuracy at the threshold, log-loss in nats, equal error rate and average precision."
     right = (p >= threshold).long() == y
-    return {"auc": float(roc_auc_score(y, p)), "accuracy": right.float().mean().item(), "eer": equal_error(y, p)[0],
-            "log_loss": float(log_loss(y, p.double(), labels=[0, 1])), "ap": float(average_precision_score(y, p))}
+    return {"auc": float(roc_auc_score(y, p)),
+            "accuracy": right.float().mean().item(),
+            "eer": equal_error(y, p)[0],
+            "log_loss": float(log_loss(y, p.double(), labels=[0, 1])),
+            "ap": float(average_precision_score(y, p))}
 
-# %% ../nbs/07_metrics.ipynb #07-015
+# %% ../nbs/07_metrics.ipynb #07-021
 def information(
     out: Outputs,                   # Of a whole data set
     y: Tensor,                      # Labels, (b)
 ) -> dict[str, list[float]]:        # Nats, one number a block
-    "What each block knows alone and what it adds to the others, by the cross-entropies of the heads."
+    "What each block knows alone and what it adds to the others, by cross-entropies of the heads."
     ce = lambda logits: F.cross_entropy(logits, y)
     p = y.float().mean()
     entropy = -(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p))

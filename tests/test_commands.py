@@ -198,7 +198,7 @@ def test_runs_by_sets(call, face_folder, run_folder, tmp_path):
 
 def test_video_scores_are_means_over_frames():
     from infobottle_dfd.data import Face
-    from infobottle_dfd.evaluation import by_video
+    from infobottle_dfd.intervals import by_video
     rows = [Face(Path(str(i)), y, video=v, method=m) for i, (v, y, m) in enumerate([("a", 1, "x"), ("b", 0, ""), ("a", 1, "x"), ("a", 1, "z"), ("a", 0, "")])]
     videos, p = by_video(rows, torch.tensor([.2, .3, .6, .9, .1]))
     assert sorted(zip([(r.video, r.label, r.method) for r in videos], p.tolist())) == [(("a", 0, ""), pytest.approx(.1)), (("a", 1, "x"), pytest.approx(.4)), (("a", 1, "z"), pytest.approx(.9)), (("b", 0, ""), pytest.approx(.3))]
@@ -230,6 +230,19 @@ def test_data_that_changed_after_training(call, face_folder, tmp_path):
     shutil.copy(next((tmp_path / "mine/real").iterdir()), tmp_path / "mine/real/new.png")
     one_sentence(*call("evaluate", "--data", "mine", "--run", "run"), "has changed since run was trained on it")
     assert call("evaluate", "--data", "mine", "--run", "run", "--split", "all")[0] == 0
+
+
+def test_a_copy_of_the_training_set(call, face_folder, run_folder, tmp_path):
+    "At another place it is known by its names and labels, and cut as in training; with one face less it is another set."
+    shutil.copytree(face_folder, tmp_path / "copied")
+    status, out, _ = call("evaluate", "--data", "copied", face_folder, "--run", run_folder, "--json", "r.json")
+    copied, own = json.loads(Path("r.json").read_text())["cells"]
+    assert status == 0 and "copy   frames" in out and "in     frames" in out and "copy: has the names" in out
+    assert copied["scores"] == own["scores"] and len(own["scores"]) < 15 and copied["origin"] == "copy" and copied["in_dataset"]
+    assert "a copy, cut as in training" in call("evaluate", "--data", "copied", "--run", run_folder)[1]
+    next((tmp_path / "copied/fake").iterdir()).unlink()
+    status, out, _ = call("evaluate", "--data", "copied", "--run", run_folder)
+    assert status == 0 and "59 faces" in out and "copy" not in out.replace("copied", "")
 
 
 def test_scores_that_are_no_numbers(call, run_folder, face_folder, tmp_path):
