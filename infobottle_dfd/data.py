@@ -148,6 +148,7 @@ def cut(
     seed: int = 0,              # Of the shuffle
 ) -> dict[str, list[Face]]:     # Part -> rows
     "Divide rows, no connected group in two parts; if there are enough, each part gets every kind."
+    rows = sorted(rows)                                 # the same cut, however a list was ordered
     group = groups(rows)
     size, label = np.bincount(group), np.array([r.label for r in rows])
     fakes, part = np.bincount(group, label), np.full(len(size), "train", dtype=object)
