@@ -14,7 +14,6 @@ import os
 import re
 import signal
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -156,11 +155,9 @@ def claim(
 # %% ../nbs/06_preparing.ipynb #06-028
 def alone() -> None:
     "In a process of the pool: end when the parent is gone, however it went."
-    parent = os.getppid()
     def watch():
-        "Look every second."
-        while os.getppid() == parent:
-            time.sleep(1)
+        "Wait for the parent's end, even if it came before this line."
+        multiprocessing.parent_process().join()
         os._exit(1)
     threading.Thread(target=watch, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)                    # Ctrl-C is the parent's
