@@ -21,12 +21,12 @@ from torch.utils.data import TensorDataset
 from torchvision.transforms.v2.functional import pil_to_tensor
 
 from .aggregation import ForgeryDetector
-from .benchmarks import VIDEOS, is_video
 from .blocks import InputError
 from .data import PICTURES, load_face
 from .evaluation import must_be_numbers, newest_run
 from .explaining import block_maps, picture
 from .faces import Box, crop, frames, load_detector
+from .layouts import VIDEOS, is_video
 from .metrics import score
 from .runs import (NEVER, command, load_run, must_be_picture, must_have_folder,
                                  pick_device, save_picture, write_json)
