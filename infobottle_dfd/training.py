@@ -54,7 +54,7 @@ def make_data(
     check_pictures([r for part in rows.values() for r in part])
     return {name: FaceFiles(part, cfg.size) for name, part in rows.items() if part}
 
-# %% ../nbs/07_training.ipynb #07-015
+# %% ../nbs/07_training.ipynb #07-013
 def train_epoch(
     learner: Learner,       # Changed in place
     model: nn.Module,       # The learner, or what shares its steps among processes
@@ -89,7 +89,7 @@ def train_epoch(
         rest(last)
     return {k: float(v) / len(batches) for k, v in at["sums"].items()}
 
-# %% ../nbs/07_training.ipynb #07-020
+# %% ../nbs/07_training.ipynb #07-018
 def validate(
     learner: Learner,           # After an epoch
     data: Dataset,              # Validation set
@@ -105,7 +105,7 @@ def validate(
         del known["added"]                              # its heads were never fitted
     return {**metrics(data.y, out.p), "threshold": threshold, "information": known}
 
-# %% ../nbs/07_training.ipynb #07-023
+# %% ../nbs/07_training.ipynb #07-021
 def test_report(
     detector: ForgeryDetector,      # The best epoch's
     sets: dict[str, Dataset],       # "test", and one set per clue for ClueFaces
@@ -123,7 +123,7 @@ def test_report(
     clues = {name: metrics(sets[name].y, q)["auc"] for name, q in p.items() if name != "test"}
     return report | ({"auc_per_clue": clues} if clues else {})
 
-# %% ../nbs/07_training.ipynb #07-026
+# %% ../nbs/07_training.ipynb #07-024
 def train(
     cfg: Config,                    # Settings
     out: str | Path | None,         # As in `fit`
@@ -174,7 +174,7 @@ def train(
         write_json(out / "test.json", report)
     return report | {"run": str(out)}
 
-# %% ../nbs/07_training.ipynb #07-028
+# %% ../nbs/07_training.ipynb #07-026
 def fit(
     cfg: Config,                        # Settings
     out: str | Path | None = None,      # Run folder, gone on with if it is one; None: runs/NAME-k
@@ -194,12 +194,12 @@ def fit(
             raise InputError(f"a loading process died ({str(e).splitlines()[0]}); "
                              "go on with --resume and fewer --workers") from None
 
-# %% ../nbs/07_training.ipynb #07-039
+# %% ../nbs/07_training.ipynb #07-037
 FULL = Config(backbone="resnet34", weights="imagenet", size=224, d=512, epochs=10, batch=256,
               lr=1e-3, mixup=.5, balance=True, clip=5., bf16=True, workers=8)
 PRESETS = {"toy": Config(), "subset": replace(FULL, share=.1), "full": FULL}
 
-# %% ../nbs/07_training.ipynb #07-041
+# %% ../nbs/07_training.ipynb #07-039
 @dataclass
 class Train:
     """Train a forgery detector and test it: on drawn ClueFaces, or on --data.
@@ -211,7 +211,7 @@ class Train:
     out: Path | None = None         # Run folder; without it the first free runs/NAME-k
     resume: bool = False            # Go on in --out, as it was configured
 
-# %% ../nbs/07_training.ipynb #07-044
+# %% ../nbs/07_training.ipynb #07-042
 def settings(
     argv: list[str] | None = None,      # Words of the command line; None: those of this process
 ) -> tuple[Config, Path | None]:        # Settings, and the folder if it was named
@@ -238,7 +238,7 @@ def settings(
                          f"{getattr(saved, k)}; --resume goes on as it was configured")
     return asked, args.out
 
-# %% ../nbs/07_training.ipynb #07-046
+# %% ../nbs/07_training.ipynb #07-044
 def main() -> None:
     "infobottle-train"
     def run():
@@ -248,7 +248,7 @@ def main() -> None:
             print(text)
     command(run)
 
-# %% ../nbs/07_training.ipynb #07-057
+# %% ../nbs/07_training.ipynb #07-056
 #| eval: false
 if __name__ == "__main__":
     main()
