@@ -21,8 +21,7 @@ def line(
 ) -> str:
     "One epoch in one line."
     terms = ", ".join(f"{k} {v:.3f}" for k, v in h["train"].items())
-    return (f"epoch {h['epoch']} of {cfg.epochs}: {terms}; val AUC {h['val']['auc']:.4f}; "
-            f"{h['images_per_second']:.0f} img/s")
+    return f"epoch {h['epoch']} of {cfg.epochs}: {terms}; val AUC {h['val']['auc']:.4f}"
 
 # %% ../nbs/07_watching.ipynb #07-010
 class Cell:

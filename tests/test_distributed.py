@@ -77,7 +77,8 @@ def gradients(learner, model, x, y):
 
 def script(tmp_path, text, *args):
     (tmp_path / "child.py").write_text(text)
-    return subprocess.run([*TORCHRUN, str(tmp_path / "child.py"), *map(str, args)], env={**ENV, "PYTHONPATH": str(Path(__file__).parent)}, capture_output=True, text=True)
+    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, [ENV.get("PYTHONPATH")])])
+    return subprocess.run([*TORCHRUN, str(tmp_path / "child.py"), *map(str, args)], env={**ENV, "PYTHONPATH": paths}, capture_output=True, text=True)
 
 
 def test_a_step_of_two_processes_is_the_step_of_one(tmp_path):
@@ -198,7 +199,7 @@ training.main()
 @pytest.fixture
 def pair(tmp_path, face_folder):
     "Start two processes on a long epoch and 300 faces of validation, saved at every 20th step."
-    data = many_rows(face_folder, tmp_path / "m.csv", 30, val=300)
+    data = many_rows(face_folder, tmp_path / "m.csv", 20, val=300)
     (tmp_path / "go.py").write_text(GO)
     args = [*TORCHRUN, "--", str(tmp_path / "go.py"), "--data", str(data), "--epochs", "1", *map(str, SMALL), "--out"]
     return lambda *more: subprocess.Popen([*args, *more], env=ENV, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -218,7 +219,7 @@ def test_two_processes_killed_and_asked_to_stop_go_on(tmp_path, pair):
     _, err = broken.communicate(timeout=60)                         # hangs never
     assert broken.returncode not in (0, None) and "SIGKILL" in err and time.time() - start < 60, err[-2000:]
     at = torch.load(last, weights_only=True)["at"]
-    assert at["step"] % 20 == 0 and 0 < at["step"] < 225
+    assert at["step"] % 20 == 0 and 0 < at["step"] < 150
     before, broken = last.stat().st_mtime_ns, pair("broken", "--resume")
     while last.stat().st_mtime_ns == before and broken.poll() is None:
         time.sleep(.01)
@@ -226,7 +227,7 @@ def test_two_processes_killed_and_asked_to_stop_go_on(tmp_path, pair):
     _, err = broken.communicate(timeout=60)
     assert broken.returncode != 0 and "stopped by SIGTERM; everything is saved" in err, err[-2000:]
     then = torch.load(last, weights_only=True)["at"]
-    assert then["step"] % 20 == 0 and at["step"] < then["step"] < 225
+    assert then["step"] % 20 == 0 and at["step"] < then["step"] < 150
     for name, more in (("broken", ["--resume"]), ("whole", [])):
         _, err = pair(name, *more).communicate(timeout=120)
         assert (tmp_path / name / "test.json").exists(), err[-2000:]
