@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -204,8 +205,11 @@ PRESETS = {"toy": Config(), "subset": replace(FULL, share=.1), "full": FULL}
 class Train:
     """Train a forgery detector and test it: on drawn ClueFaces, or on --data.
 
-    A first word chooses the settings to start from: toy (default), subset or full, as in
-    infobottle-train full --data faces/ff/manifest.csv; full --help shows those of full.
+    A first word chooses the settings to start from: toy (default), subset or full.
+
+    Example: infobottle-train full --data faces/ff/manifest.csv
+
+    infobottle-train full --help shows the settings of full.
     """
     config: Annotated[Config, tyro.conf.arg(name="")]
     out: Path | None = None         # Run folder; without it the first free runs/NAME-k
@@ -218,7 +222,8 @@ def settings(
     "Settings and folder of a run. InputError for a folder in the way, or other than --resume's."
     argv = sys.argv[1:] if argv is None else argv
     preset, argv = (argv[0], argv[1:]) if argv and argv[0] in PRESETS else ("toy", argv)
-    args = tyro.cli(Train, args=argv, default=Train(PRESETS[preset]))
+    ask = partial(tyro.cli, Train, prog="infobottle-train", args=argv)
+    args = ask(default=Train(PRESETS[preset]))
     if args.config.data is None and preset != "toy" and not args.resume:
         raise InputError(f"{preset} trains on a benchmark; name its manifest with --data "
                          "(infobottle-prepare makes one)")
@@ -230,7 +235,7 @@ def settings(
     if args.out is None:
         raise InputError("--resume needs --out FOLDER, the run to go on with")
     saved = saved_settings(args.out)                    # the run's own, but for what is given
-    asked = tyro.cli(Train, args=argv, default=replace(args, config=saved)).config
+    asked = ask(default=replace(args, config=saved)).config
     if asked.data is not None:
         asked = replace(asked, data=str(Path(asked.data).resolve()))
     for k in differing(asdict(saved), asked)[:1]:
