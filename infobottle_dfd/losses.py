@@ -124,10 +124,11 @@ class AutomaticWeights(nn.Module):
         self,
         terms: dict[str, Tensor],       # Terms by name, each a scalar >= 0
     ) -> Tensor:                        # Scalar
-        "The weighted total. ValueError for a negative term, which would have no minimum."
-        if negative := [name for name, value in terms.items() if value < -1e-6]:      # rounding may pass
-            raise ValueError(f"term '{negative[0]}' is negative; automatic weights need terms >= 0: "
-                             "use bounded=True or fixed weights")
+        "The weighted total. On the CPU, ValueError for a negative term: it would have no minimum."
+        for name, value in terms.items():               # rounding may pass; a GPU is not waited for
+            if value.device.type == "cpu" and value < -1e-6:
+                raise ValueError(f"term '{name}' is negative; automatic weights need terms >= 0: "
+                                 "use bounded=True or fixed weights")
         return sum(.5 / self.w[name] ** 2 * value + torch.log1p(self.w[name] ** 2) for name, value in terms.items())
 
 # %% ../nbs/04_losses.ipynb #04-029

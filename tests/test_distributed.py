@@ -14,6 +14,8 @@ from infobottle_dfd.data import FaceFiles, read_faces, with_splits
 from infobottle_dfd.learning import Learner, plan
 from infobottle_dfd.metrics import score
 from infobottle_dfd.runs import Config, load_run
+from infobottle_dfd.survival import saved_settings
+from infobottle_dfd.training import make_data, validate
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
@@ -75,7 +77,8 @@ def gradients(learner, model, x, y):
 
 def script(tmp_path, text, *args):
     (tmp_path / "child.py").write_text(text)
-    return subprocess.run([*TORCHRUN, str(tmp_path / "child.py"), *map(str, args)], env={**ENV, "PYTHONPATH": str(Path(__file__).parent)}, capture_output=True, text=True)
+    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, [ENV.get("PYTHONPATH")])])
+    return subprocess.run([*TORCHRUN, str(tmp_path / "child.py"), *map(str, args)], env={**ENV, "PYTHONPATH": paths}, capture_output=True, text=True)
 
 
 def test_a_step_of_two_processes_is_the_step_of_one(tmp_path):
@@ -112,6 +115,20 @@ def train(*args, processes=1, **options):
 SMALL = ("--size", 32, "--n", 2, "--d", 8, "--batch", 8)
 
 
+def many_rows(face_folder, path, times, val=0):
+    "A manifest with every face `times` times for training, and the first `val` again for validation."
+    files = sorted(face_folder.rglob("*.png")) * times
+    rows = [(p, "train") for p in files] + [(p, "val") for p in files[:val]]
+    lines = [f"{p},{int(p.parent.name == 'fake')},{split},{i % 30},," for i, (p, split) in enumerate(rows)]
+    path.write_text("\n".join(["path,label,split,video,identity,method", *lines, ""]))
+    return path
+
+
+def same_last(*runs):
+    a, b = (torch.load(run / "last.pt", weights_only=True)["model"] for run in runs)
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
 def test_torchrun(tmp_path, face_folder):
     "One folder, one report, all faces counted once; a batch that cannot be shared is refused."
     running = train("--data", face_folder, "--epochs", 2, "--mixup", .5, "--balance", "--clip", 5, *SMALL, processes=2, cwd=tmp_path)
@@ -124,28 +141,23 @@ def test_torchrun(tmp_path, face_folder):
     assert "batch 7 cannot be shared by 2 processes" in refused.communicate(timeout=120)[1] and refused.returncode != 0
 
 
-@pytest.mark.parametrize("kill", [signal.SIGTERM, signal.SIGKILL], ids=["SIGTERM", "SIGKILL"])
-def test_stopped_within_an_epoch(tmp_path, face_folder, kill):
-    "One long epoch, saved at every step; what goes on ends with the weights of an undisturbed run."
-    code = "import sys; from infobottle_dfd import training; training.KEEP = 0.; training.main()"
-    rows = "".join(f"{p},{int(p.parent.name == 'fake')},train,{i % 30},,\n" for i, p in enumerate(sorted(face_folder.rglob("*.png")) * 20))
-    (tmp_path / "m.csv").write_text("path,label,split,video,identity,method\n" + rows)
-    call = lambda *more: subprocess.Popen([sys.executable, "-c", code, "--data", str(tmp_path / "m.csv"), "--epochs", "1", *map(str, SMALL), "--out", *more], env=ENV, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def test_asked_to_stop_within_an_epoch(tmp_path, face_folder):
+    "One long epoch; what goes on ends with the weights of an undisturbed run. (SIGKILL: test_training.py)"
+    data = many_rows(face_folder, tmp_path / "m.csv", 20)
+    call = lambda *more: train("--data", data, "--epochs", 1, *SMALL, "--out", *more, cwd=tmp_path)
     whole, broken = call("whole"), call("broken")
-    last = tmp_path / "broken/last.pt"
-    while not last.exists() and broken.poll() is None:
+    while not (tmp_path / "broken/config.json").exists() and broken.poll() is None:
         time.sleep(.01)
-    time.sleep(.2)
-    broken.send_signal(kill)
+    time.sleep(.4)
+    broken.send_signal(signal.SIGTERM)
     _, err = broken.communicate()
-    at = torch.load(last, weights_only=True)["at"]
+    at = torch.load(tmp_path / "broken/last.pt", weights_only=True)["at"]
     assert at["epoch"] == 1 and 0 < at["step"] < 120 and not (tmp_path / "broken/best.pt").exists()
-    if kill == signal.SIGTERM:
-        assert broken.returncode == 2 and "stopped by SIGTERM; everything is saved, go on with --out broken --resume" in err
-    again = call("broken", "--resume")
-    assert again.wait() == 0 and whole.wait() == 0
-    a, b = (torch.load(tmp_path / f / "last.pt", weights_only=True)["model"] for f in ("whole", "broken"))
-    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert broken.returncode == 2 and "stopped by SIGTERM; everything is saved, go on with --out broken --resume" in err
+    for process in (call("broken", "--resume"), whole):
+        _, err = process.communicate()
+        assert process.returncode == 0, err[-2000:]
+    assert same_last(tmp_path / "whole", tmp_path / "broken")
 
 
 def test_plan_is_balanced_and_loses_nothing():
@@ -167,23 +179,64 @@ def test_presets_differ_where_they_say():
         settings(["full"])
 
 
-def test_two_processes_asked_to_stop_go_on(tmp_path, face_folder):
-    "All stop behind the same step, one writes, and the resumed pair ends with the weights of an undisturbed pair."
-    rows = "".join(f"{p},{int(p.parent.name == 'fake')},train,{i % 30},,\n" for i, p in enumerate(sorted(face_folder.rglob("*.png")) * 40))
-    (tmp_path / "m.csv").write_text("path,label,split,video,identity,method\n" + rows)
-    (tmp_path / "go.py").write_text("from infobottle_dfd import training\ntraining.KEEP = 0.\ntraining.main()\n")
-    args = [*TORCHRUN, "--", str(tmp_path / "go.py"), "--data", str(tmp_path / "m.csv"), "--epochs", "1", *map(str, SMALL), "--out"]
-    go = lambda *more: subprocess.Popen([*args, *more], env=ENV, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    broken, last = go("broken"), tmp_path / "broken/last.pt"
-    while not last.exists() and broken.poll() is None:
+GO = '''
+import json, os, pathlib
+import torch
+from infobottle_dfd import runs, survival, training
+survival.KEEP, rank = 0., os.environ["RANK"]
+pathlib.Path("pid-" + rank).write_text(str(os.getpid()))
+whole = training.validate
+def validate(learner, data, cfg):
+    found = whole(learner, data, cfg)
+    pathlib.Path("val-" + rank).write_text(json.dumps(found))
+    torch.save(learner.state_dict(), "learner-" + rank)
+    return found
+training.validate = validate
+training.main()
+'''
+
+
+@pytest.fixture
+def pair(tmp_path, face_folder):
+    "Start two processes on a long epoch and 300 faces of validation, saved at every 20th step."
+    data = many_rows(face_folder, tmp_path / "m.csv", 20, val=300)
+    (tmp_path / "go.py").write_text(GO)
+    args = [*TORCHRUN, "--", str(tmp_path / "go.py"), "--data", str(data), "--epochs", "1", *map(str, SMALL), "--out"]
+    return lambda *more: subprocess.Popen([*args, *more], env=ENV, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path, process):
+    while not path.exists() and process.poll() is None:
+        time.sleep(.01)
+
+
+def test_two_processes_killed_and_asked_to_stop_go_on(tmp_path, pair):
+    "A worker that is lost ends the job, and soon. Asked to stop, all stop behind the same step. What goes on ends like an undisturbed pair."
+    broken, last = pair("broken"), tmp_path / "broken/last.pt"
+    wait_for(last, broken)
+    os.kill(int((tmp_path / "pid-1").read_text()), signal.SIGKILL)
+    start = time.time()
+    _, err = broken.communicate(timeout=60)                         # hangs never
+    assert broken.returncode not in (0, None) and "SIGKILL" in err and time.time() - start < 60, err[-2000:]
+    at = torch.load(last, weights_only=True)["at"]
+    assert at["step"] % 20 == 0 and 0 < at["step"] < 150
+    before, broken = last.stat().st_mtime_ns, pair("broken", "--resume")
+    while last.stat().st_mtime_ns == before and broken.poll() is None:
         time.sleep(.01)
     broken.send_signal(signal.SIGTERM)
-    _, err = broken.communicate(timeout=120)
+    _, err = broken.communicate(timeout=60)
     assert broken.returncode != 0 and "stopped by SIGTERM; everything is saved" in err, err[-2000:]
-    at = torch.load(last, weights_only=True)["at"]
-    assert at["step"] % 20 == 0 and 0 < at["step"] < 250
-    for name, more in (("whole", []), ("broken", ["--resume"])):
-        _, err = go(name, *more).communicate(timeout=120)
+    then = torch.load(last, weights_only=True)["at"]
+    assert then["step"] % 20 == 0 and at["step"] < then["step"] < 150
+    for name, more in (("broken", ["--resume"]), ("whole", [])):
+        _, err = pair(name, *more).communicate(timeout=120)
         assert (tmp_path / name / "test.json").exists(), err[-2000:]
-    a, b = (torch.load(tmp_path / f / "last.pt", weights_only=True)["model"] for f in ("whole", "broken"))
-    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert same_last(tmp_path / "whole", tmp_path / "broken")
+    found = [json.loads((tmp_path / f"val-{rank}").read_text()) for rank in (0, 1)]     # of "whole"
+    assert found[0] == found[1] == json.loads((tmp_path / "whole/metrics.jsonl").read_text())["val"]
+    learner, data = (Learner(cfg := saved_settings(tmp_path / "whole"), torch.device("cpu")), make_data(cfg)["val"])
+    learner.load_state_dict(torch.load(tmp_path / "learner-0", weights_only=True))
+    torch.set_num_threads(1)
+    assert len(data) == 300 and validate(learner, data, cfg) == found[0]
+    a, b = (torch.load(tmp_path / f"learner-{rank}", weights_only=True) for rank in (0, 1))
+    assert all(torch.equal(a[k], b[k]) for k in a)                  # batch norm's numbers too

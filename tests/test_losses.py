@@ -102,6 +102,8 @@ def test_weights():
     assert fixed_weights(terms, 3, 5).item() == pytest.approx(2 + 1.5 + .5)
     with pytest.raises(ValueError, match="'lil' is negative"):
         AutomaticWeights()({"lil": torch.tensor(-1.)})
+    terms = {k: torch.ones((), device="meta") for k in ("ce", "lil", "gil")}
+    assert AutomaticWeights().to("meta")(terms).is_meta             # off the CPU no value is read: nobody waits for a GPU
 
 
 @pytest.mark.parametrize("n, k", [(1, 2), (4, 2), (3, 5)])
