@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from .aggregation import ForgeryDetector, Outputs
-from .runs import world
+from .runs import outlive, world
 
 # %% ../nbs/07_metrics.ipynb #07-005
 @torch.inference_mode()
@@ -31,7 +31,9 @@ def score(
     device = next(detector.parameters()).device
     rank, many = world()
     parts, order = [], list(BatchSampler(range(len(data)), batch, drop_last=False))
-    for x, _ in DataLoader(data, sampler=order[rank::many], batch_size=None, num_workers=workers):
+    loader = DataLoader(data, sampler=order[rank::many], batch_size=None, num_workers=workers,
+                        worker_init_fn=outlive)
+    for x, _ in loader:
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             out = detector(x.to(device, non_blocking=True).float() / 255)
         parts.append([t.float().cpu() for t in out[:4]])

@@ -29,8 +29,8 @@ from .clues import CLUES, ClueFaces
 from .data import FaceFiles, check_pictures, cut, read_faces, warning, with_splits
 from .learning import Learner, Together, first, lr_at, plan, reseed
 from .metrics import equal_error, information, metrics, score
-from .runs import (Config, command, facts, load_run, new_folder, trained_on, world,
-                                 write, write_json)
+from .runs import (Config, command, facts, load_run, new_folder, outlive, trained_on,
+                                 world, write, write_json)
 from .survival import (Rest, differing, finished, go_on, keep, keep_last, no_trace,
                                      saved_settings, start_of)
 from .watching import draw_curves, line, progress, table
@@ -71,7 +71,7 @@ def train_epoch(
     batches = plan(data.y, cfg, at["epoch"])
     mine = [b[rank::many] for b in batches[at["step"]:]]
     for x, y in DataLoader(data, sampler=mine, batch_size=None, num_workers=cfg.workers,
-                           pin_memory=device.type == "cuda"):
+                           worker_init_fn=outlive, pin_memory=device.type == "cuda"):
         at["step"] += 1                                 # 0 was the order of the epoch
         reseed(cfg.seed, at["epoch"], at["step"], *[rank] * (many > 1))
         total, terms = model(x.to(device, non_blocking=True), y.to(device, non_blocking=True))

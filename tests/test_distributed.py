@@ -141,15 +141,16 @@ def test_torchrun(tmp_path, face_folder):
     assert "batch 7 cannot be shared by 2 processes" in refused.communicate(timeout=120)[1] and refused.returncode != 0
 
 
-def test_asked_to_stop_within_an_epoch(tmp_path, face_folder):
-    "One long epoch; what goes on ends with the weights of an undisturbed run. (SIGKILL: test_training.py)"
+@pytest.mark.parametrize("workers", [0, 1])
+def test_asked_to_stop_within_an_epoch(tmp_path, face_folder, workers):
+    "One long epoch; all its processes are asked. What goes on ends as an undisturbed run. (SIGKILL: test_training.py)"
     data = many_rows(face_folder, tmp_path / "m.csv", 20)
-    call = lambda *more: train("--data", data, "--epochs", 1, *SMALL, "--out", *more, cwd=tmp_path)
+    call = lambda *more: train("--data", data, "--epochs", 1, *SMALL, "--workers", workers, "--out", *more, cwd=tmp_path, start_new_session=True)
     whole, broken = call("whole"), call("broken")
     while not (tmp_path / "broken/config.json").exists() and broken.poll() is None:
         time.sleep(.01)
     time.sleep(.4)
-    broken.send_signal(signal.SIGTERM)
+    os.killpg(broken.pid, signal.SIGTERM)
     _, err = broken.communicate()
     at = torch.load(tmp_path / "broken/last.pt", weights_only=True)["at"]
     assert at["epoch"] == 1 and 0 < at["step"] < 120 and not (tmp_path / "broken/best.pt").exists()
