@@ -2,7 +2,7 @@
 
 Programs run in turns, so that noise hits all of them; every time is the best and the median of some turns. The plain programs and the
 rebuilt networks are those that 12_performance shows, in its cells marked `#| measured`. One JSON beside this file, named after the
-device. About 13 minutes on two cores; --quick: a few seconds at small sizes, to see that it runs.
+device. About 12 minutes on two cores; --quick: a few seconds at small sizes, to see that it runs.
 """
 import argparse
 import json
@@ -74,7 +74,8 @@ class Bench:
         for name, f in runs.items():
             try:
                 first = self.clock(f) if warm else least
-                loops[name] = max(1, round(least / self.clock(f))) if first < 20 * least and warm else 1
+                known = not warm or first > 3 and name not in SLOW
+                loops[name] = 1 if known else max(1, round(least / self.clock(f)))
             except Exception as e:                      # no compiler, no memory
                 failed[name] = type(e).__name__
         for _ in range(self.repeats):
@@ -157,9 +158,8 @@ class Bench:
             arms = ("plain", "plain, TF32", *arms[1:], "CUDA graphs") if self.gpu else arms
             for n in many:
                 chosen = [a for a in arms if a.startswith("plain") or a == ours or (n == 4 or self.quick) and a not in SLOW
-                          or n == (4 if self.gpu else 1) and a in ("folded", *SLOW)]
-                with FlopCounterMode(display=False) as counter: make("plain", n, 2)()
-                about = {"what": what, "backbone": self.backbone, "size": self.size, "batch": batch, "n": n, "gflop": counter.get_total_flops() / 2e9 * batch}
+                          or n == (4 if self.gpu else 1) and not self.quick and a in ("folded", *SLOW)]
+                about = {"what": what, "backbone": self.backbone, "size": self.size, "batch": batch, "n": n, "gflop": self.gflop(what, n, batch)}
                 runs = {}
                 for a in chosen:
                     try: runs[a] = make(a, n, batch)
@@ -167,11 +167,18 @@ class Bench:
                 self.race(runs, **about)
                 torch.compiler.reset()
 
+    def gflop(self, what, n, batch):
+        "Operations of the model, counted on tensors without values."
+        with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.set_grad_enabled(what == "step"):
+            out = nb.Plain(n, self.d)(torch.empty(batch, 3, self.size, self.size))
+            if what == "step": nb.plain_loss(out, torch.zeros(batch, dtype=torch.long), torch.ones(3)).backward()
+        return round(counter.get_total_flops() / 1e9, 3)
+
     def few(self):
         "Small networks and small batches."
         tasks = [("tiny", 64, 64, True), ("tiny", 64, 64, False), ("tiny", 64, 1, False), ("resnet34", 224, 1, False), ("resnet34", 224, 2, False)]
         for backbone, size, batch, train in tasks[:3] if self.quick else tasks:
-            arms = [a for a in SMALL if not (train and ("folded" in a or a == "stacked") or a == "compiled" and (self.quick or backbone != "tiny"))]
+            arms = [a for a in SMALL if not (train and ("folded" in a or a == "stacked") or a == "compiled" and (self.quick or train or backbone != "tiny"))]
             runs = {a: self.small(a, backbone, size, 4, 2 if self.quick else batch, train) for a in arms}
             self.race(runs, what="small step" if train else "small inference", backbone=backbone, size=size, batch=batch, n=4)
             torch.compiler.reset()
@@ -229,8 +236,8 @@ class Bench:
             shutil.rmtree(root)
 
     def memory(self, batch, many, command):
-        "Peak memory of a process that does one thing twice; on a CPU all of the process counts."
-        for what in ("step", "inference"):
+        "Peak memory of a process that does one thing; on a CPU all of the process counts."
+        for what in ("step", "inference")[self.quick:]:
             for n in many:
                 for arm in ("plain", "bf16")[self.quick:]:
                     done = subprocess.run([*command, "--peak", what, arm, str(n), str(batch)], capture_output=True, text=True)
@@ -241,7 +248,7 @@ class Bench:
     def peak(self, what, arm, n, batch):
         "Gigabytes."
         f = (self.step if what == "step" else self.run)(arm, int(n), int(batch))
-        f(); f()
+        for _ in range(2 if what == "step" else 1): f()
         if self.gpu: return torch.cuda.max_memory_allocated() / 1e9
         own = re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text()) if Path("/proc/self/status").exists() else None
         return 1024 * (int(own[1]) if own else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1e9    # the latter counts a parent's
@@ -270,22 +277,24 @@ def machine(device: torch.device) -> dict:
 def measure(args: argparse.Namespace, device: torch.device, command: list[str]) -> dict:
     "Everything."
     bench, start = Bench(device, args.quick), time.time()
-    many, load = (2,) if args.quick else (1, 2, 4, 8), [os.getloadavg()[0]]
+    many, load = (1,) if args.quick else (1, 2, 4, 8), [os.getloadavg()[0]]
+    batches = (4,) if args.quick else (32, 256) if bench.gpu else (16,)
     bench.matmul()
-    for batch in (4,) if args.quick else (32, 256) if bench.gpu else (16,):
+    for batch in batches:
         bench.network(batch, many)
-        bench.memory(batch, many[:1] if args.quick else many, command)
-        bench.parts(batch, 2 if args.quick else 4)
-        bench.epoch(batch, 8 if args.quick else 4096 if bench.gpu else 160, 2 if args.quick else 4)
+        bench.parts(batch, 1 if args.quick else 4)
+        bench.epoch(batch, 8 if args.quick else 4096 if bench.gpu else 96, 1 if args.quick else 4)
     bench.few()
     bench.stem()
     bench.matmul()
+    load.append(os.getloadavg()[0])
+    for batch in batches: bench.memory(batch, many, command)            # needs no quiet machine
     for r in bench.rows:
         if "best" in r and "batch" in r: r["images_per_second"] = float(f"{r.get('images', r['batch']) / r['best']:.4g}")
         if "best" in r and r["what"] in ("step", "inference"):
             kind = "float32" if r["arm"] in STEP[:4] + RUN[:3] + ("plain, TF32",) else "bfloat16"
             r["of_peak"] = float(f"{r['gflop'] * 1e9 / r['best'] / bench.rate[kind]:.3g}")
-    return {"command": " ".join(["python nbs/results/speed.py", *sys.argv[1:]]), **machine(device), "load_before_and_after": [*load, os.getloadavg()[0]],
+    return {"command": " ".join(["python nbs/results/speed.py", *sys.argv[1:]]), **machine(device), "load_before_and_after": load,
             "seconds": round(time.time() - start), "matmul_gflops": {k: round(v / 1e9) for k, v in bench.rate.items()}, "rows": bench.rows}
 
 
