@@ -1,6 +1,7 @@
 """How fast, against the plain way, in one run: python nbs/results/speed.py [--device cuda] [--quick]
 
-Programs run in turns, so that noise hits all of them; every time is the best and the median of some turns. The plain programs and the
+Programs run in turns, so that noise hits all of them; every time is the best and the median of some turns, and the least processor
+time, all threads together, which holds on a machine that has other work too. The plain programs and the
 rebuilt networks are those that 12_performance shows, in its cells marked `#| measured`. One JSON beside this file, named after the
 device. About 12 minutes on two cores; --quick: a few seconds at small sizes, to see that it runs.
 """
@@ -18,6 +19,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")     # a thread that waits takes no processor time
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
@@ -61,31 +63,35 @@ class Bench:
         self.rows, self.rate = [], {}
 
     def clock(self, f, loops=1):
-        "Seconds of one call."
+        "Seconds of one call: of the clock, and of all processors."
         if self.gpu: torch.cuda.synchronize()
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         for _ in range(loops): f()
         if self.gpu: torch.cuda.synchronize()
-        return (time.perf_counter() - start) / loops
+        return (time.perf_counter() - start[0]) / loops, (time.process_time() - start[1]) / loops
 
     def race(self, runs, least=.15, warm=True, **about):
         "Time some programs in turns and keep a row of each; one that cannot run leaves its reason."
-        loops, times, failed = {}, {name: [] for name in runs}, {}
+        loops, times, failed, slow = {}, {name: [] for name in runs}, {}, not warm
         for name, f in runs.items():
             try:
-                first = self.clock(f) if warm else least
+                first = self.clock(f)[0] if warm else 0.
                 known = not warm or first > 3 and name not in SLOW
-                loops[name] = 1 if known else max(1, round(least / self.clock(f)))
+                loops[name] = 1 if known else max(1, round(least / self.clock(f)[0]))
+                slow |= first > 3
             except Exception as e:                      # no compiler, no memory
                 failed[name] = type(e).__name__
-        for _ in range(self.repeats):
+        for _ in range(1 if not warm else 2 if slow else self.repeats):
             for name in loops:
                 times[name].append(self.clock(runs[name], loops[name]))
         for name in runs:
             row = {**about, "arm": name}
-            row |= {"failed": failed[name]} if name in failed else {"best": min(times[name]), "median": statistics.median(times[name])}
+            if name in failed: row["failed"] = failed[name]
+            else:
+                wall, cpu = zip(*times[name])
+                row |= {"best": min(wall), "median": statistics.median(wall), "processor": min(cpu)}
             self.rows.append({k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()})
-        print(*(f"{about.get('what')} {about.get('n', '')} {r['arm']}: {r.get('best', 'failed')}" for r in self.rows[-len(runs):]), sep="\n", flush=True)
+        print(*(f"{about.get('what')} {about.get('n', '')} {r['arm']}: {r.get('best', 'failed')} {r.get('processor', '')}" for r in self.rows[-len(runs):]), sep="\n", flush=True)
 
     def faces(self, batch, size=None):
         "A batch of noise."
@@ -150,14 +156,14 @@ class Bench:
         k = 256 if self.quick else 8192 if self.gpu else 2048
         for kind in ("float32", "bfloat16"):
             a = torch.randn(k, k, dtype=getattr(torch, kind), device=self.device)
-            self.rate[kind] = max(self.rate.get(kind, 0), 2 * k ** 3 / min(self.clock(lambda: a @ a) for _ in range(6)))
+            self.rate[kind] = max(self.rate.get(kind, 0), 2 * k ** 3 / min(self.clock(lambda: a @ a)[not self.gpu] for _ in range(6)))
 
     def network(self, batch, many):
         "Steps and inference: arms with four blocks, plain and ours with other numbers of them."
         for what, make, arms, ours in (("step", self.step, STEP, "bf16"), ("inference", self.run, RUN, "bf16")):
             arms = ("plain", "plain, TF32", *arms[1:], "CUDA graphs") if self.gpu else arms
             for n in many:
-                chosen = [a for a in arms if a.startswith("plain") or a == ours or (n == 4 or self.quick) and a not in SLOW
+                chosen = [a for a in arms if a.startswith("plain") or a == ours or n == 4 and a not in SLOW
                           or n == (4 if self.gpu else 1) and not self.quick and a in ("folded", *SLOW)]
                 about = {"what": what, "backbone": self.backbone, "size": self.size, "batch": batch, "n": n, "gflop": self.gflop(what, n, batch)}
                 runs = {}
@@ -229,17 +235,15 @@ class Bench:
             cfg = Config(data="faces", n=n, d=self.d, backbone=self.backbone, size=self.size, batch=batch, bf16=True, workers=workers)
             learner, files = Learner(cfg, self.device), FaceFiles([Face(f, int(t)) for f, t in zip(jpg, y)], self.size)
             ours = lambda: train_epoch(learner, learner, files, cfg, start_of(1), tqdm(disable=True))
-            self.repeats, kept = 1 if self.quick else 2, self.repeats
             self.race({"plain": loop, "ours": ours}, warm=self.gpu, what="epoch", backbone=self.backbone, size=self.size, batch=batch, n=n, images=count // batch * batch)
-            self.repeats = kept
         finally:
             shutil.rmtree(root)
 
     def memory(self, batch, many, command):
         "Peak memory of a process that does one thing; on a CPU all of the process counts."
-        for what in ("step", "inference")[self.quick:]:
+        for what in ("step", "inference"):
             for n in many:
-                for arm in ("plain", "bf16")[self.quick:]:
+                for arm in ("plain", "bf16"):
                     done = subprocess.run([*command, "--peak", what, arm, str(n), str(batch)], capture_output=True, text=True)
                     peak = {"gb": float(done.stdout.split()[-1])} if not done.returncode else {"failed": done.stderr.strip().split("\n")[-1][:80]}
                     self.rows.append({"what": f"memory of {what}", "backbone": self.backbone, "batch": batch, "n": n, "arm": arm, **peak})
@@ -288,12 +292,13 @@ def measure(args: argparse.Namespace, device: torch.device, command: list[str]) 
     bench.stem()
     bench.matmul()
     load.append(os.getloadavg()[0])
-    for batch in batches: bench.memory(batch, many, command)            # needs no quiet machine
+    for batch in batches: bench.memory(batch, many[:0] if args.quick else many, command)
+    key = "best" if bench.gpu else "processor"          # on a CPU everything is by the second of one core
     for r in bench.rows:
-        if "best" in r and "batch" in r: r["images_per_second"] = float(f"{r.get('images', r['batch']) / r['best']:.4g}")
-        if "best" in r and r["what"] in ("step", "inference"):
+        if key in r and "batch" in r: r["images_per_second"] = float(f"{r.get('images', r['batch']) / r[key]:.4g}")
+        if key in r and r["what"] in ("step", "inference"):
             kind = "float32" if r["arm"] in STEP[:4] + RUN[:3] + ("plain, TF32",) else "bfloat16"
-            r["of_peak"] = float(f"{r['gflop'] * 1e9 / r['best'] / bench.rate[kind]:.3g}")
+            r["of_peak"] = float(f"{r['gflop'] * 1e9 / r[key] / bench.rate[kind]:.3g}")
     return {"command": " ".join(["python nbs/results/speed.py", *sys.argv[1:]]), **machine(device), "load_before_and_after": load,
             "seconds": round(time.time() - start), "matmul_gflops": {k: round(v / 1e9) for k, v in bench.rate.items()}, "rows": bench.rows}
 
