@@ -1,9 +1,10 @@
 """How fast, against the plain way, in one run: python nbs/results/speed.py [--device cuda] [--quick]
 
 Programs run in turns, so that noise hits all of them; every time is the best and the median of some turns, and the least processor
-time, all threads together, which holds on a machine that has other work too. The plain programs and the
-rebuilt networks are those that 12_performance shows, in its cells marked `#| measured`. One JSON beside this file, named after the
-device. About 12 minutes on two cores; --quick: a few seconds at small sizes, to see that it runs.
+time. With one thread, the default, that holds on a machine that has other work too; several threads spin while they wait for one
+another, so --threads 2 needs a machine with nothing else to do. The plain programs and the rebuilt networks are those that
+12_performance shows, in its cells marked `#| measured`. One JSON beside this file, named after the device. About 20 minutes;
+--quick: a few seconds at small sizes, to see that it runs.
 """
 import argparse
 import json
@@ -19,7 +20,6 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")     # a thread that waits takes no processor time
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
@@ -38,7 +38,6 @@ HERE = Path(__file__).parent
 STEP = ("plain", "einsum heads", "fused AdamW", "channels last", "bf16", "compiled")        # each on top of those before it
 RUN = ("plain", "einsum heads", "channels last", "bf16", "folded", "bf16 weights", "grouped", "compiled")   # the last two: on "folded"
 SMALL = ("loop", "loop, channels last", "loop, bf16", "folded", "stacked", "grouped", "folded, grouped", "compiled")    # bf16 but the first two
-
 SLOW = ("compiled", "CUDA graphs")      # minutes of compilation for every block: on a CPU for one block only
 
 
@@ -72,16 +71,16 @@ class Bench:
 
     def race(self, runs, least=.15, warm=True, **about):
         "Time some programs in turns and keep a row of each; one that cannot run leaves its reason."
-        loops, times, failed, slow = {}, {name: [] for name in runs}, {}, not warm
+        loops, times, failed, slow = {}, {name: [] for name in runs}, {}, 0.
         for name, f in runs.items():
             try:
                 first = self.clock(f)[0] if warm else 0.
                 known = not warm or first > 3 and name not in SLOW
                 loops[name] = 1 if known else max(1, round(least / self.clock(f)[0]))
-                slow |= first > 3
+                slow = max(slow, first if name not in SLOW else 0)
             except Exception as e:                      # no compiler, no memory
                 failed[name] = type(e).__name__
-        for _ in range(1 if not warm else 2 if slow else self.repeats):
+        for _ in range(1 if not warm or slow > 8 else 2 if slow > 3 else 3 * self.repeats if slow < .5 else self.repeats):
             for name in loops:
                 times[name].append(self.clock(runs[name], loops[name]))
         for name in runs:
@@ -158,20 +157,19 @@ class Bench:
             a = torch.randn(k, k, dtype=getattr(torch, kind), device=self.device)
             self.rate[kind] = max(self.rate.get(kind, 0), 2 * k ** 3 / min(self.clock(lambda: a @ a)[not self.gpu] for _ in range(6)))
 
-    def network(self, batch, many):
-        "Steps and inference: arms with four blocks, plain and ours with other numbers of them."
-        for what, make, arms, ours in (("step", self.step, STEP, "bf16"), ("inference", self.run, RUN, "bf16")):
+    def network(self, batch, n, compiled=False):
+        "A step and inference: all arms with four blocks, plain and ours with other numbers of them, or what takes long to prepare."
+        for what, make, arms in (("step", self.step, STEP), ("inference", self.run, RUN)):
             arms = ("plain", "plain, TF32", *arms[1:], "CUDA graphs") if self.gpu else arms
-            for n in many:
-                chosen = [a for a in arms if a.startswith("plain") or a == ours or n == 4 and a not in SLOW
-                          or n == (4 if self.gpu else 1) and not self.quick and a in ("folded", *SLOW)]
-                about = {"what": what, "backbone": self.backbone, "size": self.size, "batch": batch, "n": n, "gflop": self.gflop(what, n, batch)}
-                runs = {}
-                for a in chosen:
-                    try: runs[a] = make(a, n, batch)
-                    except torch.OutOfMemoryError: pass
-                self.race(runs, **about)
-                torch.compiler.reset()
+            few = [a for a in arms if a.startswith("plain") or a == "bf16"]
+            chosen = ["bf16", *[a for a in arms if a in ("folded", *SLOW)]] if compiled else [a for a in arms if n == 4 and a not in SLOW] or few
+            runs = {}
+            for a in chosen:
+                try: runs[a] = make(a, n, batch)
+                except torch.OutOfMemoryError: pass
+            about = {"what": f"compiled {what}" if compiled else what, "backbone": self.backbone, "size": self.size, "batch": batch, "n": n}
+            self.race(runs, **about, gflop=self.gflop(what, n, batch))
+            torch.compiler.reset()
 
     def gflop(self, what, n, batch):
         "Operations of the model, counted on tensors without values."
@@ -281,13 +279,15 @@ def machine(device: torch.device) -> dict:
 def measure(args: argparse.Namespace, device: torch.device, command: list[str]) -> dict:
     "Everything."
     bench, start = Bench(device, args.quick), time.time()
-    many, load = (1,) if args.quick else (1, 2, 4, 8), [os.getloadavg()[0]]
+    many, load = (1,) if args.quick else (4, 8, 2, 1), [os.getloadavg()[0]]
     batches = (4,) if args.quick else (32, 256) if bench.gpu else (16,)
     bench.matmul()
     for batch in batches:
-        bench.network(batch, many)
-        bench.parts(batch, 1 if args.quick else 4)
-        bench.epoch(batch, 8 if args.quick else 4096 if bench.gpu else 96, 1 if args.quick else 4)
+        for n in many:
+            bench.network(batch, n)
+        bench.epoch(batch, 8 if args.quick else 4096 if bench.gpu else 96, many[0])
+        bench.parts(batch, many[0])
+        if not args.quick: bench.network(batch, 4 if bench.gpu else 1, compiled=True)
     bench.few()
     bench.stem()
     bench.matmul()
@@ -296,7 +296,7 @@ def measure(args: argparse.Namespace, device: torch.device, command: list[str]) 
     key = "best" if bench.gpu else "processor"          # on a CPU everything is by the second of one core
     for r in bench.rows:
         if key in r and "batch" in r: r["images_per_second"] = float(f"{r.get('images', r['batch']) / r[key]:.4g}")
-        if key in r and r["what"] in ("step", "inference"):
+        if key in r and "gflop" in r and r["what"] != "stage":
             kind = "float32" if r["arm"] in STEP[:4] + RUN[:3] + ("plain, TF32",) else "bfloat16"
             r["of_peak"] = float(f"{r['gflop'] * 1e9 / r[key] / bench.rate[kind]:.3g}")
     return {"command": " ".join(["python nbs/results/speed.py", *sys.argv[1:]]), **machine(device), "load_before_and_after": load,
@@ -306,15 +306,17 @@ def measure(args: argparse.Namespace, device: torch.device, command: list[str]) 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--out", type=Path, help="the JSON; without it speed-DEVICE.json beside this file")
     parser.add_argument("--peak", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
     device = pick_device(args.device)
+    torch.set_num_threads(args.threads)
     if args.peak:
         print(Bench(device, args.quick).peak(*args.peak))
     else:
-        command = [sys.executable, __file__, "--device", args.device, *["--quick"] * args.quick]
+        command = [sys.executable, __file__, "--device", args.device, "--threads", str(args.threads), *["--quick"] * args.quick]
         found = measure(args, device, command)
         slug = re.sub(r"\W+", "-", found["device"].lower()).strip("-")
         write_json(args.out or HERE / f"speed-{slug}.json", found)
