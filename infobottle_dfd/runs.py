@@ -13,6 +13,7 @@ import os
 import platform
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,8 +133,16 @@ def world() -> tuple[int, int]:
 def outlive(
     worker: int,        # Number of the loading process; all do the same
 ) -> None:
-    "`worker_init_fn` of a DataLoader: SIGTERM is for the trainer to answer."
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    "`worker_init_fn` of a DataLoader: SIGTERM is the trainer's to answer, and obeyed from it alone."
+    if not hasattr(signal, "sigwaitinfo"):              # macOS does not tell who sent a signal
+        return
+    def listen():
+        "Wait for the trainer's word."
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+            pass
+        os._exit(0)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=listen, daemon=True).start()
 
 # %% ../nbs/05_runs.ipynb #05-018
 def write(
