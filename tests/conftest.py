@@ -1,4 +1,7 @@
 """Figures that tests measure are printed at the end; small fixtures that several tests share."""
+import faulthandler
+import os
+
 import pytest
 import torch
 from torchvision.transforms.v2.functional import to_pil_image
@@ -12,6 +15,11 @@ FIGURES = []
 def figure():
     "Record a measured number, printed when all tests are through."
     return FIGURES.append
+
+
+def pytest_configure(config):
+    "What hangs, even at the very end, says where after an hour and is over."
+    faulthandler.dump_traceback_later(3600, exit=True, file=os.dup(2))
 
 
 def pytest_terminal_summary(terminalreporter):
