@@ -141,10 +141,11 @@ def test_plain_folder_and_nothing(tree):
             read_benchmark(tree() / what)
 
 
-def test_real_beside_train_is_passed_over_and_said(tree):
-    found = read_benchmark(tree("train/real/a.mp4", "train/fake/b.mp4", "test/real/c.mp4", "test/fake/d.mp4", "Real/e.mp4"))
-    assert len(found.rows) == 4 and "left out: Real/ beside train/; what shall count must lie in train/, val/ or test/" in inventory(found)
-    assert "left out" not in inventory(read_benchmark(tree() / "train"))
+def test_real_beside_train_is_refused(tree):
+    tree("train/real/a.mp4", "train/fake/b.mp4", "test/real/c.mp4", "test/fake/d.mp4", "Real/e.mp4")
+    with pytest.raises(InputError, match="some have none.*folders: all in train/, val/ or test/"):
+        read_benchmark(tree())
+    assert len(read_benchmark(tree() / "train").rows) == 2
 
 
 def test_groups_follow_people_through_swaps():
