@@ -28,6 +28,7 @@ from .explaining import block_maps, picture
 from .faces import Box, crop, frames, load_detector
 from .layouts import VIDEOS, is_video
 from .metrics import score
+from .preparing import Prepare
 from .runs import (NEVER, command, load_run, must_be_picture, must_have_folder,
                                  pick_device, save_picture, write_json)
 
@@ -187,7 +188,7 @@ class Predict:
     run: Path | None = None         # Run folder; without it the newest under runs/
     crops: bool = False             # Pictures are crops of one face already, as in training
     frames: int = 32                # Frames taken of a video
-    margin: float = .15             # Around a face, as a share of its box; as infobottle-prepare
+    margin: float | None = None     # Around a face, as a share of its box; without it the run's
     detector: str = "retinaface"    # Finds faces: retinaface, or your own as module:function
     json: Path | None = None        # Also write every face's score here
     picture: Path | None = None     # Also draw faces and heatmaps (PNG, PDF, SVG); just one video
@@ -205,9 +206,10 @@ class Predict:
             if any(map(is_video, files)) and len(files) > 1:
                 raise InputError(f"{self.picture}: a picture holds one video, or pictures; "
                                  "give the video alone")
-        if self.frames < 1 or self.margin < 0:
-            raise InputError(f"frames is {self.frames} and margin {self.margin}; "
-                             "they must be at least 1 and 0")
+        if self.frames < 1:
+            raise InputError(f"frames is {self.frames}; it must be at least 1")
+        if self.margin is not None and not 0 <= self.margin <= 10:
+            raise InputError(f"margin is {self.margin}; it must be from 0 to 10")
 
 # %% ../nbs/09_predicting.ipynb #09-040
 def predict(
@@ -219,10 +221,11 @@ def predict(
     run, device = args.run or newest_run(), pick_device(args.device)
     detector, saved = load_run(run, device)
     size, threshold = saved["config"]["size"], saved["threshold"]
+    margin = next(m for m in (args.margin, saved.get("margin"), Prepare.margin) if m is not None)
     find = load_detector(args.detector) if any(map(is_video, files)) or not args.crops else None
     whole = lambda f: args.crops and not is_video(f)
     seen, unread = gather(files, lambda f: look(
-        f, size, None if whole(f) else find, args.frames, args.margin))
+        f, size, None if whole(f) else find, args.frames, margin))
     x = torch.stack([s.x for s in seen])
     p = score(detector, TensorDataset(x, torch.zeros(len(x))), bf16=saved["config"]["bf16"]).p
     must_be_numbers(p, run)

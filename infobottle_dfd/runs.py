@@ -192,7 +192,7 @@ def trained_on(
 def load_run(
     run: str | Path,                                # A run folder
     device: torch.device = torch.device("cpu"),     # Where to put the detector
-) -> tuple[ForgeryDetector, dict]:      # It; config, threshold, trained_on, epoch, val_auc
+) -> tuple[ForgeryDetector, dict]:      # It; config, threshold, trained_on, epoch, val_auc, ...
     "The best epoch of a run, ready to use. InputError if the folder holds none."
     path = Path(run) / "best.pt"
     if not path.is_file():

@@ -216,10 +216,29 @@ def test_predict_videos_and_photographs(call, run_folder, face_folder, monkeypat
     clip, wall = json.loads(Path("p.json").read_text())["lines"]
     assert [f["frame"] for f in clip["faces"]] == [1, 3, 6, 8, 10] and clip["score"] == pytest.approx(sum(f["score"] for f in clip["faces"]) / 5) and wall["score"] is None
     assert call("predict", folder / "clip.mp4", "--run", run_folder, "--picture", "why.png", "--frames", 3)[0] == 0 and Path("why.png").stat().st_size > 10_000
-    for args, word in (((folder / "wall.jpg",), "no face found in"), ((folder, "--picture", "x.png"), "give the video alone"), ((folder, "--frames", 0), "at least 1 and 0"), ((tmp_path / "runs",), "no such file"), ((), "no files given")):
+    for args, word in (((folder / "wall.jpg",), "no face found in"), ((folder, "--picture", "x.png"), "give the video alone"), ((folder, "--frames", 0), "it must be at least 1"), ((tmp_path / "runs",), "no such file"), ((), "no files given")):
         one_sentence(*call("predict", *args, "--run", run_folder), word)
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     one_sentence(*call("predict", "bad.mp4", "--run", run_folder), "bad.mp4: not a readable video")
+
+
+def test_faces_are_cut_as_they_were_for_training(call, face_folder, tmp_path):
+    "The margin of infobottle-prepare goes with the run; --margin overrules it."
+    from test_faces import film
+    from infobottle_dfd.clues import ClueFaces
+    lines = "".join(f"{p},{int(p.parent.name == 'fake')},,,,\n" for p in sorted(face_folder.rglob("*.png")))
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made/manifest.csv").write_text(HEADER + lines)
+    (tmp_path / "made/prepare.json").write_text('{"margin": "0"}')
+    for data, run in (("made/manifest.csv", "own"), (face_folder, "other")):
+        assert call("train", "--data", data, "--out", run, *TRAIN)[0] == 0
+    film(tmp_path / "clip.mp4", ClueFaces(2, 96, seed=3).x[0])
+    def scores(run, *margin):
+        assert call("predict", "clip.mp4", "--run", run, "--frames", 2, *margin, "--json", "p.json")[0] == 0
+        return [f["score"] for f in json.loads(Path("p.json").read_text())["lines"][0]["faces"]]
+    assert scores("own") == scores("own", "--margin", 0) != scores("own", "--margin", .15)
+    assert scores("other") == scores("other", "--margin", .15)
+    one_sentence(*call("predict", "clip.mp4", "--run", "own", "--margin", "nan"), "from 0 to 10")
 
 
 def test_data_that_changed_after_training(call, face_folder, tmp_path):
