@@ -30,6 +30,8 @@ SMALL = dict(images=4000, size=48, epochs=6, bf16=True)
 CE = dict(lil=False, gil=False)
 ARMS = {"ce": CE, "local": dict(gil=False), "global": dict(lil=False), "released": {}, "paper": dict(mode="paper"), "calm": dict(mode="calm"),
         "heads": dict(mode="paper", weighting="fixed", alpha=0., beta=0.), "fixed": dict(weighting="fixed"),
+        **{f"paper-{name}": dict(mode="paper", weighting="fixed", alpha=a, beta=b)
+           for name, a, b in (("local", 1., 0.), ("global", 0., 1.), ("both", 1., 1.), ("tenth", .1, .1))},
         **{f"ce-n{n}": dict(n=n, **CE) for n in (1, 2, 3, 6)}, **{f"released-n{n}": dict(n=n) for n in (2, 3, 6)}, "calm-n1": dict(n=1, mode="calm")}
 WIDTH = {1: 32, 2: 23, 3: 18, 6: 13}            # of n tiny blocks that have together as many weights as four of width 16, within 6 %
 ARMS |= {f"{arm}-equal{n}": dict(n=n, **ARMS[arm]) for arm in ("ce", "released", "calm") for n in WIDTH if n > 1 or arm != "released"}
