@@ -29,7 +29,7 @@ def posterior(
     seen = joint.sum(names.index("y") - len(names), keepdim=True)
     return joint / torch.where(seen > 0, seen, 1)
 
-# %% ../nbs/01_bottleneck.ipynb #01-008
+# %% ../nbs/01_bottleneck.ipynb #01-009
 def _opinions(p: Tensor, axes: str, *opinions: Tensor) -> tuple[Tensor, str, int]:
     "The checked table, its batch axes, the place of y. ValueError for what is no opinion."
     names = axes.removeprefix("...").split()
@@ -41,7 +41,7 @@ def _opinions(p: Tensor, axes: str, *opinions: Tensor) -> tuple[Tensor, str, int
                              "and sum to 1 over y")
     return marginal(p, axes, " ".join(names)), "..." if axes.startswith("...") else "", place
 
-# %% ../nbs/01_bottleneck.ipynb #01-009
+# %% ../nbs/01_bottleneck.ipynb #01-011
 def expected_kl(
     p: Tensor,          # Joint table that the average runs over
     axes: str,          # Names of its axes, "y" among them; "... z1 z2 y" for a batch
@@ -54,7 +54,7 @@ def expected_kl(
     cells = torch.where(seen > 0, seen * pointwise_kl(full, part), 0)
     return reduce(cells, f"{axes} -> {batch}", "sum")
 
-# %% ../nbs/01_bottleneck.ipynb #01-016
+# %% ../nbs/01_bottleneck.ipynb #01-020
 def cross_entropy(
     p: Tensor,          # Joint table
     axes: str,          # Names of its axes, "y" among them; "... z1 z2 y" for a batch
@@ -64,7 +64,7 @@ def cross_entropy(
     p, batch, _ = _opinions(p, axes, q)
     return reduce(-torch.xlogy(p, q), f"{axes} -> {batch}", "sum")
 
-# %% ../nbs/01_bottleneck.ipynb #01-019
+# %% ../nbs/01_bottleneck.ipynb #01-024
 def encode(
     p: Tensor,      # p(x,y), (... x y)
     q: Tensor,      # Encoder q(z|x), (... x z)
@@ -72,7 +72,7 @@ def encode(
     "The joint table of x, a z made from it, and y: the chain y - x - z."
     return einsum(p.double(), q.double(), "... x y, ... x z -> ... x z y")
 
-# %% ../nbs/01_bottleneck.ipynb #01-025
+# %% ../nbs/01_bottleneck.ipynb #01-031
 def bottleneck_step(
     p: Tensor,              # p(x,y), (x y)
     q: Tensor,              # Encoder q(z|x), (... x z)
@@ -84,7 +84,7 @@ def bottleneck_step(
     z = rearrange(marginal(t, "... x z y", "z"), "... z -> ... 1 z")
     return (z.log() - beta[..., None, None] * far.clamp(max=1e9)).softmax(-1)
 
-# %% ../nbs/01_bottleneck.ipynb #01-026
+# %% ../nbs/01_bottleneck.ipynb #01-036
 def bottleneck(
     p: Tensor,              # p(x,y), (x y)
     beta: Tensor,           # Prices of knowing, (b)
@@ -101,7 +101,7 @@ def bottleneck(
     best = (kept - beta * known).argmin(0, keepdim=True)
     return kept.gather(0, best)[0], known.gather(0, best)[0]
 
-# %% ../nbs/01_bottleneck.ipynb #01-030
+# %% ../nbs/01_bottleneck.ipynb #01-042
 def clue_law(
     hit=(.8, .6, .5, .4),           # P(clue = 1 | fake) for each clue, or a tensor (... clues)
     false_alarm: float = .05,       # P(clue = 1 | real), the same for all
@@ -117,7 +117,7 @@ def clue_law(
         p = rearrange(p, "... x c y -> ... (x c) y")
     return p
 
-# %% ../nbs/01_bottleneck.ipynb #01-038
+# %% ../nbs/01_bottleneck.ipynb #01-051
 def gaussian_bottleneck(
     rho: Tensor,            # Canonical correlations of x and y, (d), each below 1
     beta: Tensor,           # Prices of knowing, (b); direction j is used above 1 / rho_j^2
@@ -129,7 +129,7 @@ def gaussian_bottleneck(
     kept = torch.where(price > 1, (price - rho ** 2) / (1 - rho ** 2), 1).log2() / 2
     return kept.sum(1), (kept - price.clamp(min=1).log2() / 2).sum(1)
 
-# %% ../nbs/01_bottleneck.ipynb #01-048
+# %% ../nbs/01_bottleneck.ipynb #01-066
 def block_table(
     p: Tensor,      # p(x,y), (... x y)
     q: Tensor,      # Encoders q(z_i|x), (... n x z), independent given x

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-# %% ../nbs/01_bounds.ipynb #01-008
+# %% ../nbs/01_bounds.ipynb #01-010
 def _scores(
     scores: Tensor,     # Scores, (... b b)
 ) -> Tensor:            # The same, at least float32
@@ -21,7 +21,7 @@ def _scores(
                          f"not {tuple(scores.shape)}")
     return scores.float() if scores.dtype in (torch.half, torch.bfloat16) else scores
 
-# %% ../nbs/01_bounds.ipynb #01-009
+# %% ../nbs/01_bounds.ipynb #01-012
 def barber_agakov(
     log_q: Tensor,          # ln q(y_j|x_i) of a decoder, (... b b)
     entropy: Tensor,        # H(y), nats, (...)
@@ -29,14 +29,14 @@ def barber_agakov(
     "Lower bound from a decoder, H(y) + E ln q(y|x) (Barber and Agakov 2003)."
     return entropy + _scores(log_q).diagonal(dim1=-2, dim2=-1).mean(-1)
 
-# %% ../nbs/01_bounds.ipynb #01-012
+# %% ../nbs/01_bounds.ipynb #01-018
 def _log_mean_strangers(scores: Tensor) -> Tensor:
     "ln of the mean of exp(score) off the diagonal, (... b b) -> (...)."
     b = scores.shape[-1]
     same = torch.eye(b, dtype=torch.bool, device=scores.device)
     return scores.masked_fill(same, -math.inf).logsumexp((-2, -1)) - math.log(b * (b - 1))
 
-# %% ../nbs/01_bounds.ipynb #01-014
+# %% ../nbs/01_bounds.ipynb #01-020
 def donsker_varadhan(
     scores: Tensor,     # f(x_i, y_j), (... b b), pairs on the diagonal
 ) -> Tensor:            # Nats, (...)
@@ -44,7 +44,7 @@ def donsker_varadhan(
     scores = _scores(scores)
     return scores.diagonal(dim1=-2, dim2=-1).mean(-1) - _log_mean_strangers(scores)
 
-# %% ../nbs/01_bounds.ipynb #01-015
+# %% ../nbs/01_bounds.ipynb #01-022
 def nwj(
     scores: Tensor,     # f(x_i, y_j), (... b b), pairs on the diagonal
 ) -> Tensor:            # Nats, (...)
@@ -52,7 +52,7 @@ def nwj(
     scores = _scores(scores)
     return scores.diagonal(dim1=-2, dim2=-1).mean(-1) - torch.exp(_log_mean_strangers(scores) - 1)
 
-# %% ../nbs/01_bounds.ipynb #01-020
+# %% ../nbs/01_bounds.ipynb #01-028
 def infonce(
     scores: Tensor,     # f(x_i, y_j), (... b b), pairs on the diagonal
 ) -> Tensor:            # Nats, (...), at most ln b
@@ -60,7 +60,7 @@ def infonce(
     guess = _scores(scores).log_softmax(-1).diagonal(dim1=-2, dim2=-1)
     return guess.mean(-1) + math.log(scores.shape[-1])
 
-# %% ../nbs/01_bounds.ipynb #01-024
+# %% ../nbs/01_bounds.ipynb #01-033
 def club(
     log_q: Tensor,      # ln q(y_j|x_i) of a decoder, (... b b), pairs on the diagonal
 ) -> Tensor:            # Nats, (...); an upper bound if q is exact, not in general

@@ -64,7 +64,7 @@ def H(
     known = entropy(given) if given.strip() else 0
     return (entropy(f"{target} {given}") - known) / math.log(base)
 
-# %% ../nbs/00_information.ipynb #00-021
+# %% ../nbs/00_information.ipynb #00-022
 def _groups(
     of: str,                        # "a;b" or "a;b|c"
 ) -> tuple[str, str, str]:          # a, b, c
@@ -75,7 +75,7 @@ def _groups(
         raise ValueError(f"'{of}' names no pair; write it as 'z1;y' or 'z1;y|z2'")
     return *sides, given
 
-# %% ../nbs/00_information.ipynb #00-023
+# %% ../nbs/00_information.ipynb #00-024
 def I(
     p: Tensor,          # Joint table, one axis per variable; batches as in `marginal`
     axes: str,          # Names of its axes, as "z1 z2 y"
@@ -86,7 +86,7 @@ def I(
     a, b, given = _groups(of)
     return H(p, axes, f"{a}|{given}", base) - H(p, axes, f"{a}|{b} {given}", base)
 
-# %% ../nbs/00_information.ipynb #00-030
+# %% ../nbs/00_information.ipynb #00-034
 def pointwise_kl(
     p: Tensor,          # True distribution
     q: Tensor,          # Believed distribution, broadcastable to `p`
@@ -95,7 +95,7 @@ def pointwise_kl(
     p, q = torch.broadcast_tensors(p, q)
     return torch.where(p > 0, p, 1) * (torch.where(p > 0, p, 1) / torch.where(p > 0, q, 1)).log()
 
-# %% ../nbs/00_information.ipynb #00-031
+# %% ../nbs/00_information.ipynb #00-037
 def kl(
     p: Tensor,          # True distribution
     q: Tensor,          # Believed distribution, the same shape
@@ -104,7 +104,7 @@ def kl(
     "Kullback-Leibler divergence KL[p||q], exact."
     return pointwise_kl(p, q).sum() / math.log(base)
 
-# %% ../nbs/00_information.ipynb #00-035
+# %% ../nbs/00_information.ipynb #00-042
 def gaussian_I(
     cov: Tensor,        # Covariance matrix, (... v v), one row per scalar variable
     axes: str,          # Their names, as "x1 x2 y"; a vector is several of them
@@ -127,7 +127,7 @@ def gaussian_I(
     ratio = logdet(f"{a} {given}") + logdet(f"{b} {given}") - logdet(given) - logdet(f"{a} {b} {given}")
     return ratio / (2 * math.log(base))
 
-# %% ../nbs/00_information.ipynb #00-040
+# %% ../nbs/00_information.ipynb #00-048
 def law(
     cases,          # Equally likely cases, each (z1, ..., zn, y), integers from 0; repeat one to weigh it
 ) -> Tensor:        # Joint table, float64
@@ -137,7 +137,7 @@ def law(
     share = torch.tensor(1 / len(cases), dtype=torch.float64)
     return table.index_put_(tuple(cases.T), share, accumulate=True)
 
-# %% ../nbs/00_information.ipynb #00-042
+# %% ../nbs/00_information.ipynb #00-050
 _bit, _four = (0, 1), list(product((0, 1), repeat=4))
 _weight = lambda block, y: 4 if block == y else 1                # a block that hits four times in five
 _Z4 = "z1 z2 z3 z4 y"
@@ -155,7 +155,7 @@ LAWS = {    # name: (axes, table)
     "one knows all": (_Z4, law((y, 0, 0, 0, y) for y in _bit)),
 }
 
-# %% ../nbs/00_information.ipynb #00-044
+# %% ../nbs/00_information.ipynb #00-053
 def profile(
     p: Tensor,                          # Joint table of the blocks and y; batches as in `marginal`
     axes: str,                          # Names of its axes; every name but y is a block
@@ -168,7 +168,7 @@ def profile(
     alone = torch.stack([I(p, axes, f"{z};y", base) for z in blocks])
     return added, I(p, axes, f"{' '.join(blocks)};y", base), alone
 
-# %% ../nbs/00_information.ipynb #00-048
+# %% ../nbs/00_information.ipynb #00-058
 def interaction(
     p: Tensor,          # Joint table, one axis per variable; batches as in `marginal`
     axes: str,          # Names of its axes

@@ -27,7 +27,7 @@ def soft_kl(
     log_p, log_q = (F.log_softmax(t.float() / T, -1) for t in (p, q))
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
-# %% ../nbs/04_losses.ipynb #04-009
+# %% ../nbs/04_losses.ipynb #04-010
 def local_information(
     out: Outputs,               # A detector's outputs
     mode: str = "released",     # "paper" or "released"
@@ -39,7 +39,7 @@ def local_information(
         return soft_kl(out.logits_all, out.logits_without, T).mean(-1).sum()
     return soft_kl(out.logits_without, out.logits_all.detach(), T).mean(-1).sum() / out.logits_all.shape[-1]
 
-# %% ../nbs/04_losses.ipynb #04-013
+# %% ../nbs/04_losses.ipynb #04-017
 def global_information_loss(
     out: Outputs,               # A detector's outputs
     mode: str = "released",     # "paper" or "released"
@@ -51,7 +51,7 @@ def global_information_loss(
         return soft_kl(out.logits_all, out.logits_global, T).mean()
     return soft_kl(out.logits_global, out.logits_all.detach(), T).mean() / out.logits_all.shape[-1]
 
-# %% ../nbs/04_losses.ipynb #04-018
+# %% ../nbs/04_losses.ipynb #04-025
 class Witnesses(nn.Module):
     "A linear head for each block, through which mode `calm` asks every block alone."
     def __init__(
@@ -71,7 +71,7 @@ class Witnesses(nn.Module):
         "What each block says alone."
         return einsum(z, self.weight, "n b d, n d k -> n b k") + self.bias
 
-# %% ../nbs/04_losses.ipynb #04-019
+# %% ../nbs/04_losses.ipynb #04-027
 def confidence(
     logits: Tensor,     # Of the witnesses, (n b k)
 ) -> Tensor:            # Scalar, >= 0
@@ -79,7 +79,7 @@ def confidence(
     logits = logits.float()
     return 2 * (logits - logits.mean(-1, keepdim=True)).square().sum(-1).mean(-1).sum()
 
-# %% ../nbs/04_losses.ipynb #04-023
+# %% ../nbs/04_losses.ipynb #04-032
 def objective(
     out: Outputs,               # A detector's outputs
     y: Tensor,                  # Labels, (b), or opinions about them, (b k)
@@ -110,7 +110,7 @@ def objective(
         terms["gil"] = global_information_loss(out, mode, T)
     return terms
 
-# %% ../nbs/04_losses.ipynb #04-028
+# %% ../nbs/04_losses.ipynb #04-038
 class AutomaticWeights(nn.Module):
     "Trained weights of the loss terms: sum_j L_j / (2 w_j^2) + log(1 + w_j^2)."
     def __init__(
@@ -131,7 +131,7 @@ class AutomaticWeights(nn.Module):
                                  "use bounded=True or fixed weights")
         return sum(.5 / self.w[name] ** 2 * value + torch.log1p(self.w[name] ** 2) for name, value in terms.items())
 
-# %% ../nbs/04_losses.ipynb #04-029
+# %% ../nbs/04_losses.ipynb #04-040
 def fixed_weights(
     terms: dict[str, Tensor],       # Terms by name
     alpha: float = 1.,              # Weight of the local term
