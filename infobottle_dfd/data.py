@@ -73,15 +73,18 @@ def below(
     root: Path,                     # A folder
     suffixes: tuple[str, ...],      # In small letters
 ) -> list[Path]:
-    "Files below a folder, sorted; linked folders are followed, hidden names passed over."
-    found = []
+    "Files below a folder, sorted; linked folders are followed once, hidden names passed over."
+    found, home = [], Path(os.path.realpath(root))
+    seen = {home, *home.parents}                        # a link back up would never end
     for folder, inside, files in os.walk(root, followlinks=True):
-        inside[:] = [d for d in inside if not d.startswith(".")]
+        real = {d: Path(os.path.realpath(Path(folder, d))) for d in sorted(inside)}
+        inside[:] = [d for d, r in real.items()
+                     if not d.startswith(".") and not (r in seen or seen.add(r))]
         found += [Path(folder, f) for f in files
                   if not f.startswith(".") and f.lower().endswith(suffixes)]
     return sorted(found)
 
-# %% ../nbs/05_data.ipynb #05-014
+# %% ../nbs/05_data.ipynb #05-015
 def read_folder(
     path: Path,                             # Holds real/ and fake/, or train|val|test with these
     suffixes: tuple[str, ...] = PICTURES,   # What to read
@@ -96,7 +99,7 @@ def read_folder(
                 rows.append(Face(file, label, split, one.relative_to(path).as_posix()))
     return rows
 
-# %% ../nbs/05_data.ipynb #05-017
+# %% ../nbs/05_data.ipynb #05-018
 def must_agree(
     rows: list[Face],       # Of one manifest or folder
     source: str | Path,     # Where they are from, for the message
@@ -106,7 +109,7 @@ def must_agree(
         raise InputError(f"{source}: some rows have a split and some have none; fill the column "
                          "on every line or on none (folders: all in train/, val/ or test/)")
 
-# %% ../nbs/05_data.ipynb #05-020
+# %% ../nbs/05_data.ipynb #05-021
 def read_faces(
     source: str | Path,     # A manifest, or a folder with real/ and fake/
 ) -> list[Face]:
@@ -127,16 +130,16 @@ def read_faces(
                          f"({len(gone)} of {len(rows)} are missing)")
     return rows
 
-# %% ../nbs/05_data.ipynb #05-023
+# %% ../nbs/05_data.ipynb #05-024
 def names(
     face: Face,             # One row
 ) -> list[tuple[str, str]]:
     "What ties a row to others: its people and its video, else only itself."
     people = [("identity", p) for p in face.identity.split("+") if p]
     video = [("video", face.video)] if face.video else []
-    return people + video or [("picture", str(face.path))]
+    return people + video or [("picture", os.path.abspath(face.path))]
 
-# %% ../nbs/05_data.ipynb #05-025
+# %% ../nbs/05_data.ipynb #05-026
 def groups(
     rows: list[Face],       # Rows
 ) -> np.ndarray:            # Number of each row's group
@@ -148,14 +151,15 @@ def groups(
     graph = coo_array((np.ones(len(i)), (i, j + len(rows))), shape=[len(rows) + len(number)] * 2)
     return connected_components(graph, directed=False)[1][:len(rows)]
 
-# %% ../nbs/05_data.ipynb #05-028
+# %% ../nbs/05_data.ipynb #05-029
 def cut(
     rows: list[Face],           # Rows to be divided
     shares: dict[str, float],   # Part to cut -> its share of the rows; the rest is "train"
     seed: int = 0,              # Of the shuffle
 ) -> dict[str, list[Face]]:     # Part -> rows
     "Divide rows, no connected group in two parts; if there are enough, each part gets every kind."
-    rows = sorted(rows)                                 # the same cut, however a list was ordered
+    place = lambda r: (Path(os.path.abspath(r.path)), r[1:])
+    rows = sorted(rows, key=place)                      # the same cut, however listed and called
     group = groups(rows)
     size, label = np.bincount(group), np.array([r.label for r in rows])
     fakes, part = np.bincount(group, label), np.full(len(size), "train", dtype=object)
@@ -173,7 +177,7 @@ def cut(
     return {name: [r for r, g in zip(rows, group) if part[g] == name]
             for name in ("train", *shares)}
 
-# %% ../nbs/05_data.ipynb #05-032
+# %% ../nbs/05_data.ipynb #05-033
 def with_splits(
     rows: list[Face],           # Rows, with or without splits
     source: str | Path,         # Where they came from, for messages
@@ -192,19 +196,19 @@ def with_splits(
                              f"in the {name} split; add some or set the split column yourself")
     return parts
 
-# %% ../nbs/05_data.ipynb #05-035
+# %% ../nbs/05_data.ipynb #05-036
 def leaks(
     rows: list[Face],           # Rows with splits
-) -> dict[str, list[str]]:      # "identity" and "video" -> names that stand in two splits
-    "People and videos that stand in more than one split."
+) -> dict[str, list[str]]:      # "identity", "video", "picture" -> names in two splits
+    "People, videos, and pictures without either, that stand in more than one split."
     seen = {}
     for r in rows:
         for name in names(r):
             seen.setdefault(name, set()).add(r.split)
     return {kind: sorted(n for (k, n), splits in seen.items() if k == kind and len(splits) > 1)
-            for kind in ("identity", "video")}
+            for kind in ("identity", "video", "picture")}
 
-# %% ../nbs/05_data.ipynb #05-037
+# %% ../nbs/05_data.ipynb #05-038
 def warning(
     rows: list[Face],       # Rows with splits
 ) -> str:                   # One sentence, or nothing
@@ -215,7 +219,7 @@ def warning(
     return (f"warning: {' and '.join(found)} in more than one split; scores may be memory"
             if found else "")
 
-# %% ../nbs/05_data.ipynb #05-040
+# %% ../nbs/05_data.ipynb #05-041
 def listing(
     rows: list[Face],       # Rows
 ) -> str:
@@ -224,7 +228,7 @@ def listing(
                             for r in rows))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
-# %% ../nbs/05_data.ipynb #05-043
+# %% ../nbs/05_data.ipynb #05-044
 def load_face(
     path: Path,     # A JPEG, PNG or WebP picture
     size: int,      # Height and width to return
@@ -238,7 +242,7 @@ def load_face(
                          "PNG or WebP); mend it or take it out") from None
     return tv.resize(tv.center_crop(x, [min(x.shape[1:])] * 2), [size, size], antialias=True)
 
-# %% ../nbs/05_data.ipynb #05-045
+# %% ../nbs/05_data.ipynb #05-046
 class FaceFiles(Dataset):
     "Faces read from files as they are needed; indexing with a list of numbers gives a batch."
     def __init__(
@@ -260,7 +264,7 @@ class FaceFiles(Dataset):
         "Pictures and labels."
         return torch.stack([load_face(self.rows[j].path, self.size) for j in i]), self.y[i]
 
-# %% ../nbs/05_data.ipynb #05-048
+# %% ../nbs/05_data.ipynb #05-049
 def check_pictures(
     rows: list[Face],       # What will be read
 ) -> None:
@@ -270,14 +274,14 @@ def check_pictures(
                       total=len(rows), desc="checking pictures", disable=None, leave=False):
             pass
 
-# %% ../nbs/05_data.ipynb #05-051
+# %% ../nbs/05_data.ipynb #05-052
 def flip(
     x: Tensor,      # Faces, (b c h w)
 ) -> Tensor:        # The same, half of them mirrored
     "Mirror each image or not."
     return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < .5, x.flip(-1), x)
 
-# %% ../nbs/05_data.ipynb #05-054
+# %% ../nbs/05_data.ipynb #05-055
 def mirror_and_shift(
     x: Tensor,      # Faces, (b c h w) uint8
 ) -> Tensor:        # The same bytes at other places
@@ -292,7 +296,7 @@ def mirror_and_shift(
     return rearrange(rearrange(x, "b c h w -> b c (h w)").gather(2, place),
                      "b c (h w) -> b c h w", h=h)
 
-# %% ../nbs/05_data.ipynb #05-057
+# %% ../nbs/05_data.ipynb #05-058
 def augment(
     x: Tensor,      # Faces, (b c h w) uint8
 ) -> Tensor:        # In [0, 1], the same, varied, (b c h w)

@@ -97,6 +97,9 @@ class Together:
         if self.many > 1 and self.cfg.batch % self.many:
             raise InputError(f"batch {self.cfg.batch} cannot be shared by {self.many} processes; "
                              "make it a multiple")
+        if self.cfg.batch < 2 * self.many:                  # batch norm needs two
+            raise InputError(f"batch {self.cfg.batch} is less than two images for each of "
+                             f"{self.many} processes; make it larger")
         if device.type == "cuda":
             torch.cuda.set_device(device)
         if self.joined:

@@ -9,6 +9,7 @@ __all__ = ['BENCH_REAL', 'BENCH_FAKE', 'read_json', 'dfdc_preview', 'read_labels
 # %% ../nbs/05_lists.ipynb #05-002
 import csv
 import json
+import os
 import re
 from pathlib import Path
 
@@ -196,7 +197,7 @@ def home(
     rows: list[Face],       # What it lists
 ) -> Path | None:           # Where its paths start, if any of fifty is there
     "The folder near a list that holds its frames."
-    near = [q for p in list(path.resolve().parents)[:4]
+    near = [q for p in list(Path(os.path.abspath(path)).parents)[:4]
             for q in (p, p / "rgb", p / "datasets", p / "datasets" / "rgb")]
     some = rows[::max(1, len(rows) // 50)]
     return next((q for q in near if any((q / r.path).is_file() for r in some)), None)

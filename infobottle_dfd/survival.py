@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -54,32 +53,41 @@ def keep_last(
     learner: Learner,           # Between two steps
     history: list[dict],        # One entry a finished epoch
     at: dict,                   # Where the run is in its epoch
+    seal: str | None = None,    # Fingerprint of its data
 ) -> None:
     "Write last.pt. InputError, and the old file stays, if a number in it is none."
     must_be_finite(learner, at)
     place = {**at, "sums": {k: float(v) for k, v in at["sums"].items()}}
-    state = {**learner.state(), "history": history, "at": place}
+    state = {**learner.state(), "history": history, "at": place, "listing": seal}
     write(out / "last.pt", lambda p: torch.save(state, p))
 
 # %% ../nbs/07_survival.ipynb #07-018
 def go_on(
     out: Path,                      # The run folder
     learner: Learner,               # Changed in place if there is a state
+    seal: str | None = None,        # Fingerprint of the data now
 ) -> tuple[list[dict], dict]:       # History and place; those of a beginning if nothing was kept
-    "Go on from last.pt, if there is one."
-    if not (out / "last.pt").exists():
+    "Go on from last.pt, if there is one. InputError if it is damaged, or of other data."
+    if not (path := out / "last.pt").exists():
         return [], start_of(1)
-    device = next(learner.parameters()).device
-    saved = torch.load(out / "last.pt", map_location=device, weights_only=True)
-    learner.load(saved)
-    return saved["history"], saved.get("at", start_of(len(saved["history"]) + 1))
+    try:
+        device = next(learner.parameters()).device
+        saved = torch.load(path, map_location=device, weights_only=True)
+        learner.load(saved)
+        history, at, before = (saved[k] for k in ("history", "at", "listing"))
+    except Exception as e:                              # a damaged file can raise anything
+        raise InputError(f"{path}: no state of this version of the package "
+                         f"({type(e).__name__}); choose another folder") from None
+    if before != seal:
+        raise InputError(f"{out}: its data has changed since the run began, so a cut would put "
+                         "training faces into the test; train anew with another --out")
+    return history, at
 
 # %% ../nbs/07_survival.ipynb #07-024
-@lru_cache
 def fingerprint(
     data: str | None,       # As in the settings
 ) -> str | None:
-    "Of the rows that a run is trained on, read once."
+    "Of the rows that a run is trained on."
     return data and listing(read_faces(data))
 
 # %% ../nbs/07_survival.ipynb #07-027
@@ -98,6 +106,7 @@ def keep(
     learner: Learner,           # After an epoch
     cfg: Config,                # Settings
     history: list[dict],        # One entry an epoch, the newest last
+    seal: str | None = None,    # Fingerprint of its data
 ) -> None:
     "Write best.pt, metrics.jsonl and last.pt. InputError, and nothing is written, for no numbers."
     must_be_finite(learner, at := start_of(history[-1]["epoch"] + 1))
@@ -105,12 +114,11 @@ def keep(
     if val["auc"] > max((h["val"]["auc"] for h in history[:-1]), default=-1):
         best = {"model": learner.detector.state_dict(), "config": asdict(cfg),
                 "epoch": history[-1]["epoch"], "threshold": val["threshold"], "val_auc": val["auc"],
-                "trained_on": trained_on(cfg), "listing": fingerprint(cfg.data),
-                "margin": margin_of(cfg.data)}
+                "trained_on": trained_on(cfg), "listing": seal, "margin": margin_of(cfg.data)}
         write(out / "best.pt", lambda p: torch.save(best, p))
     lines = "".join(json.dumps(h) + "\n" for h in history)
     write(out / "metrics.jsonl", lambda p: p.write_text(lines))
-    keep_last(out, learner, history, at)
+    keep_last(out, learner, history, at, seal)
 
 # %% ../nbs/07_survival.ipynb #07-034
 class Rest:
@@ -182,6 +190,8 @@ def finished(
         saved = json.loads((out / "config.json").read_text())
     except FileNotFoundError:
         return None
+    except ValueError:
+        raise InputError(f"{out / 'config.json'}: damaged; choose another folder") from None
     if differing(saved, cfg):
         raise InputError(f"{out}: holds a run with other settings; "
                          "go on with those, or choose another folder")

@@ -1,4 +1,5 @@
 """Drawn faces, manifests, splits, augmentation."""
+import shutil
 import time
 
 import pytest
@@ -104,3 +105,26 @@ def test_augment_is_seeded_and_per_image():
 def test_unknown_clue(kwargs):
     with pytest.raises(InputError, match="clue"):
         ClueFaces(8, 32, **kwargs)
+
+
+def test_the_cut_does_not_depend_on_how_a_path_is_written(tmp_path, face_folder, monkeypatch):
+    "A manifest that mixes absolute and relative paths, called by its absolute name and by a relative one."
+    from infobottle_dfd.data import leaks, with_splits
+    shutil.copytree(face_folder, tmp_path / "mx/own")
+    files = sorted((tmp_path / "mx/own").rglob("*.png"))
+    lines = "".join(f"{p if i % 2 else p.relative_to(tmp_path / 'mx')},{int(p.parent.name == 'fake')},,,,\n" for i, p in enumerate(files))
+    (tmp_path / "mx/m.csv").write_text("path,label,split,video,identity,method\n" + lines)
+    monkeypatch.chdir(tmp_path)
+    parts = [{s: [r.path.resolve() for r in part] for s, part in with_splits(read_faces(m), m).items()} for m in ("mx/m.csv", tmp_path / "mx/m.csv")]
+    assert parts[0] == parts[1]
+    rows = [r._replace(split=s) for s in ("train", "test") for r in read_faces("mx/m.csv")[:2]]
+    assert len(leaks(rows)["picture"]) == 2
+
+
+def test_links_that_lead_in_circles(tmp_path, face_folder):
+    from infobottle_dfd.data import below
+    shutil.copytree(face_folder, tmp_path / "faces")
+    (tmp_path / "faces/real/real").symlink_to("../real")
+    (tmp_path / "faces/real/up").symlink_to("../..")
+    (tmp_path / "faces/real/mate").symlink_to("../fake")                 # somebody's wish: followed, once
+    assert len(below(tmp_path / "faces/fake", (".png",))) == 30 and len(below(tmp_path / "faces/real", (".png",))) == 60

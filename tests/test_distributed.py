@@ -241,3 +241,11 @@ def test_two_processes_killed_and_asked_to_stop_go_on(tmp_path, pair):
     assert len(data) == 300 and validate(learner, data, cfg) == found[0]
     a, b = (torch.load(tmp_path / f"learner-{rank}", weights_only=True) for rank in (0, 1))
     assert all(torch.equal(a[k], b[k]) for k in a)                  # batch norm's numbers too
+
+
+def test_a_batch_of_one_image_a_process_is_refused(monkeypatch):
+    from infobottle_dfd.blocks import InputError
+    from infobottle_dfd.learning import Together
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="less than two images for each of 2 processes"):
+        Together(Config(batch=2, device="cpu")).__enter__()

@@ -292,3 +292,27 @@ def test_what_can_be_watched(tmp_path, capsys):
         assert set(h["train"]) == set(h["weight"]) == {"ce", "lil", "gil"} and h["images_per_second"] > 0
         assert set(h["val"]) == {"auc", "accuracy", "eer", "log_loss", "ap", "threshold", "information"}
     assert [line[:12] for line in out.splitlines()] == ["epoch 1 of 2", "epoch 2 of 2"] and err == ""
+
+
+def test_data_that_changes_under_a_run_is_refused(tmp_path, face_folder, monkeypatch):
+    "A folder without splits is cut anew: faces of training would come into the test."
+    shutil.copytree(face_folder, tmp_path / "faces")
+    cfg, rest = Config(data=str(tmp_path / "faces"), size=32, n=2, d=8, epochs=2, batch=8), training.Rest.__call__
+    def stop(self, last):
+        self.asked = True
+        rest(self, last)
+    with monkeypatch.context() as m:
+        m.setattr(training.Rest, "__call__", stop)
+        with pytest.raises(training.InputError, match="everything is saved"):
+            fit(cfg, tmp_path / "a")
+    shutil.copy(next((tmp_path / "faces/real").iterdir()), tmp_path / "faces/real/new.png")
+    with pytest.raises(training.InputError, match="its data has changed since the run began"):
+        fit(cfg, tmp_path / "a")
+    fit(cfg, tmp_path / "b")                                        # a new run, in the same process, is of the new data
+    assert torch.load(tmp_path / "b/best.pt", weights_only=True)["listing"] == training.fingerprint(cfg.data)
+    (tmp_path / "a/last.pt").write_bytes(b"torn")
+    with pytest.raises(training.InputError, match="last.pt: no state of this version"):
+        fit(cfg, tmp_path / "a")
+    (tmp_path / "a/config.json").write_text("{")
+    with pytest.raises(training.InputError, match="config.json: damaged"):
+        fit(cfg, tmp_path / "a")
