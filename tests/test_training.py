@@ -316,3 +316,13 @@ def test_data_that_changes_under_a_run_is_refused(tmp_path, face_folder, monkeyp
     (tmp_path / "a/config.json").write_text("{")
     with pytest.raises(training.InputError, match="config.json: damaged"):
         fit(cfg, tmp_path / "a")
+
+
+def test_a_linked_manifest_stays_where_it_is(tmp_path, face_folder):
+    "As stores of large files make them: the list is a link, its pictures lie beside the link."
+    shutil.copytree(face_folder, tmp_path / "set/faces")
+    lines = "".join(f"{p.relative_to(tmp_path / 'set')},{int(p.parent.name == 'fake')},,,,\n" for p in sorted((tmp_path / "set").rglob("*.png")))
+    (tmp_path / "3f2a").write_text("path,label,split,video,identity,method\n" + lines)
+    (tmp_path / "set/list.csv").symlink_to(tmp_path / "3f2a")
+    report = fit(Config(data=str(tmp_path / "set/list.csv"), size=32, n=2, d=8, epochs=1, batch=8), tmp_path / "run")
+    assert report["trained_on"] == "list"
