@@ -27,7 +27,7 @@ def cell(
     "`report`, and all that a comparison with another needs."
     number = lambda names: np.unique(names, return_inverse=True)[1].tolist()
     return {"trained_on": saved["trained_on"], **report(rows, p, saved["threshold"]),
-            "config": saved["config"], "scores": [round(q, 6) for q in p.tolist()],
+            "config": saved["config"], "scores": p.tolist(),
             "labels": [r.label for r in rows],
             "video_of": number(video_names(rows)), "group_of": number(units(rows))}
 
@@ -107,7 +107,7 @@ def compare(
                          f"AUC of frames {d:+.4f} ({low:+.4f} to {high:+.4f}), {verdict}")
     return lines
 
-# %% ../nbs/08_tables.ipynb #08-024
+# %% ../nbs/08_tables.ipynb #08-026
 def protocol(
     cells: list[dict[str, object]],         # Reports of `evaluate`
 ) -> list[str]:
@@ -124,7 +124,7 @@ def protocol(
         "  95 %: 500 bootstrap draws of videos (of people where every row names just one)",
         "  acc val: at the threshold of equal errors on the frames of the run's own val split"]
 
-# %% ../nbs/08_tables.ipynb #08-026
+# %% ../nbs/08_tables.ipynb #08-028
 def show(
     cells: list[dict[str, object]],         # Reports of `evaluate`
 ) -> str:
@@ -136,7 +136,7 @@ def show(
     note = [NEVER] * any(c["config"]["data"] is None for c in cells)
     return "\n".join(table(cells) + shifts + compare(cells) + protocol(cells) + note)
 
-# %% ../nbs/08_tables.ipynb #08-030
+# %% ../nbs/08_tables.ipynb #08-032
 def draw(
     cells: list[dict[str, object]],         # Reports of `evaluate`
 ) -> matplotlib.figure.Figure:

@@ -196,6 +196,19 @@ def test_runs_by_sets(call, face_folder, run_folder, tmp_path):
     one_sentence(*call("evaluate", "--data", face_folder, "--run", run_folder, "--split", "dev"), "choose train, val, test or all")
 
 
+def test_only_the_ranking_counts():
+    "Scores near 1e-8 are no ties: a detector and the same one with all logits lowered are equally good, on one set and across two."
+    from infobottle_dfd.data import Face
+    from infobottle_dfd.tables import cell, compare, cross
+    rows = [Face(Path(str(i)), i % 2, video=f"v{i}") for i in range(200)]
+    logits = torch.randn(200, generator=torch.Generator().manual_seed(0)) + torch.arange(200) % 2
+    saved = {"trained_on": "A", "threshold": .5, "config": {}}
+    cells = [{"run": str(down), "data": data, **cell(rows, (logits - down).sigmoid(), saved)} for down in (7, 17) for data in "AB"]
+    assert all(len(set(c["scores"])) == len(logits.unique()) for c in cells)
+    assert all("+0.0000 (+0.0000 to +0.0000), not significant" in line for line in compare(cells)) and len(compare(cells)) == 2
+    assert {auc for pairs in cross(cells).values() for auc in pairs.values()} == {cells[0]["auc"]}
+
+
 def test_video_scores_are_means_over_frames():
     from infobottle_dfd.data import Face
     from infobottle_dfd.intervals import by_video
