@@ -27,7 +27,7 @@ def cell(
     "`report`, and all that a comparison with another needs."
     number = lambda names: np.unique(names, return_inverse=True)[1].tolist()
     return {"trained_on": saved["trained_on"], **report(rows, p, saved["threshold"]),
-            "config": saved["config"], "scores": [round(q, 6) for q in p.tolist()],
+            "config": saved["config"], "scores": p.tolist(),
             "labels": [r.label for r in rows],
             "video_of": number(video_names(rows)), "group_of": number(units(rows))}
 
@@ -39,15 +39,17 @@ def show_one(
     both = [r, r["video"]] if "video" in r else [r]
     row = lambda name, f: f"{name:15}" + "".join(f"{f(c):36}" for c in both).rstrip()
     lines = [f"run {r['run']}, trained on {r['trained_on']}",
-             f"{r['images']} faces of {r['data']}; interval over {r['groups']} {r['drawn']}"]
+             f"{r['images']} faces of {r['data']}; " + (
+                 f"interval over {r['groups']} {r['drawn']}" if r["auc_95"] else
+                 f"too few {r['drawn']} ({r['groups']}) for an interval")]
     if r["origin"] == "copy":
         lines.append("it has the names and labels of the training set: a copy, cut as in training")
     if "video" in r:
         videos = f"videos ({r['video']['videos']}, mean probability of their frames)"
         lines.append(f"{'':15}{'frames':36}{videos}")
-    auc = "{:.4f}   (95 % {:.4f} to {:.4f})".format
+    ends = lambda c: "95 % {:.4f} to {:.4f}".format(*c["auc_95"]) if c["auc_95"] else "no interval"
     at_val = lambda c: f"{c['accuracy_at_val_threshold']:.4f}   at val's {r['threshold']:.3f}"
-    lines += [row("AUC", lambda c: auc(c["auc"], *c["auc_95"])),
+    lines += [row("AUC", lambda c: f"{c['auc']:.4f}   ({ends(c)})"),
               row("accuracy", lambda c: f"{c['accuracy']:.4f}   at 0.5"),
               row("", at_val),
               row("log-loss", lambda c: f"{c['log_loss']:.4f} nats"),
@@ -68,10 +70,10 @@ def table(
     for c in cells:
         for name, v in {"frames": c, "videos": c.get("video")}.items():
             if v:
-                low, high = v["auc_95"]
+                ends = "{:.3f}-{:.3f}".format(*v["auc_95"]) if v["auc_95"] else "too few"
                 lines.append(
                     f"{c['run']:{run}}{c['data']:{data}}{c['origin']:7}{name:8}"
-                    f"{v.get('videos', c['images']):6}{v['auc']:8.4f}{low:7.3f}-{high:.3f}"
+                    f"{v.get('videos', c['images']):6}{v['auc']:8.4f}{ends:>13}"
                     f"{v['accuracy']:8.3f}{v['accuracy_at_val_threshold']:9.3f}"
                     f"{v['eer']:7.3f}{v['ap']:7.3f}{v['log_loss']:7.3f}")
     return lines
@@ -102,12 +104,14 @@ def compare(
         if a["data"] == b["data"] and a["labels"] == b["labels"]:
             y = np.array(a["labels"])
             d, low, high = difference(y, b["scores"], a["scores"], a["group_of"])
-            verdict = "not significant" if low <= 0 <= high else "significant"
+            verdict = ", too few groups for a verdict" if low is None else (
+                f" ({low:+.4f} to {high:+.4f}), "
+                f"{'not significant' if low <= 0 <= high else 'significant'}")
             lines.append(f"{b['run']} minus {a['run']} on {a['data']}: "
-                         f"AUC of frames {d:+.4f} ({low:+.4f} to {high:+.4f}), {verdict}")
+                         f"AUC of frames {d:+.4f}{verdict}")
     return lines
 
-# %% ../nbs/08_tables.ipynb #08-024
+# %% ../nbs/08_tables.ipynb #08-026
 def protocol(
     cells: list[dict[str, object]],         # Reports of `evaluate`
 ) -> list[str]:
@@ -119,12 +123,14 @@ def protocol(
         lines.append(f"  {data}: {len(n)} videos of {n.min()}{most} frames")
     if any(c["origin"] == "copy" for c in cells):
         lines.append("  copy: has the names and labels of the training set; cut as in training")
+    if not all(c["auc_95"] for c in cells):
+        lines.append("  too few: below ten videos or people, or below five that hold one class")
     return lines + [
         "  a video's score is the mean fake probability of its frames",
         "  95 %: 500 bootstrap draws of videos (of people where every row names just one)",
         "  acc val: at the threshold of equal errors on the frames of the run's own val split"]
 
-# %% ../nbs/08_tables.ipynb #08-026
+# %% ../nbs/08_tables.ipynb #08-028
 def show(
     cells: list[dict[str, object]],         # Reports of `evaluate`
 ) -> str:
@@ -136,7 +142,7 @@ def show(
     note = [NEVER] * any(c["config"]["data"] is None for c in cells)
     return "\n".join(table(cells) + shifts + compare(cells) + protocol(cells) + note)
 
-# %% ../nbs/08_tables.ipynb #08-030
+# %% ../nbs/08_tables.ipynb #08-034
 def draw(
     cells: list[dict[str, object]],         # Reports of `evaluate`
 ) -> matplotlib.figure.Figure:
@@ -145,7 +151,8 @@ def draw(
     ax = fig.subplots()
     for i, c in enumerate(cells):
         v, color = c.get("video", c), "C0" if c["in_dataset"] else "C1"
-        ax.plot(v["auc_95"], [i, i], color=color)
+        if v["auc_95"]:
+            ax.plot(v["auc_95"], [i, i], color=color)
         ax.plot(v["auc"], i, "o", color=color)
     names = [f"{Path(c['run']).name} on {Path(c['data']).stem}" for c in cells]
     ax.set_yticks(range(len(cells)), names, parse_math=False)

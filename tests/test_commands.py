@@ -196,6 +196,39 @@ def test_runs_by_sets(call, face_folder, run_folder, tmp_path):
     one_sentence(*call("evaluate", "--data", face_folder, "--run", run_folder, "--split", "dev"), "choose train, val, test or all")
 
 
+def test_only_the_ranking_counts():
+    "Scores near 1e-8 are no ties: a detector and the same one with all logits lowered are equally good, on one set and across two."
+    from infobottle_dfd.data import Face
+    from infobottle_dfd.tables import cell, compare, cross
+    rows = [Face(Path(str(i)), i % 2, video=f"v{i}") for i in range(200)]
+    logits = torch.randn(200, generator=torch.Generator().manual_seed(0)) + torch.arange(200) % 2
+    saved = {"trained_on": "A", "threshold": .5, "config": {}}
+    cells = [{"run": str(down), "data": data, **cell(rows, (logits - down).sigmoid(), saved)} for down in (7, 17) for data in "AB"]
+    assert all(len(set(c["scores"])) == len(logits.unique()) for c in cells)
+    assert all("+0.0000 (+0.0000 to +0.0000), not significant" in line for line in compare(cells)) and len(compare(cells)) == 2
+    assert {auc for pairs in cross(cells).values() for auc in pairs.values()} == {cells[0]["auc"]}
+
+
+@pytest.mark.parametrize("video, identity", [("{label}", ""), ("{k}", "me"), ("{k}", "{few}")], ids=["two videos", "one person", "nine people"])
+def test_too_few_groups_give_no_interval(call, face_folder, run_folder, tmp_path, video, identity):
+    "What holds too few independent groups gets null, no verdict and a picture without a line."
+    lines = ""
+    for k, p in enumerate(sorted(face_folder.rglob("*.png"))):
+        names = {"label": int(p.parent.name == "fake"), "k": k // 2 if k < 30 else 30 + k // 2, "few": k % 9}
+        lines += f"{p},{names['label']},,{video.format(**names)},{identity.format(**names)},\n"
+    (tmp_path / "few.csv").write_text(HEADER + lines)
+    shutil.copytree(run_folder, tmp_path / "other")
+    saved = torch.load("other/best.pt", weights_only=True)
+    noisy = {k: v + .3 * torch.randn_like(v) if k.startswith("classifier") else v for k, v in saved["model"].items()}
+    torch.save(saved | {"model": noisy}, "other/best.pt")
+    status, out, err = call("evaluate", "--data", "few.csv", "--run", run_folder, "other", "--json", "r.json", "--picture", "r.png")
+    assert status == 0 and err == "" and "too few groups for a verdict" in out and "significant" not in out and "too few: below ten" in out
+    assert all(c["auc_95"] is None and c["video"]["auc_95"] is None for c in json.loads(Path("r.json").read_text())["cells"])
+    assert Path("r.png").stat().st_size > 5000
+    status, out, _ = call("evaluate", "--data", "few.csv", "--run", run_folder)
+    assert status == 0 and "for an interval" in out and out.count("(no interval)") == 2 and "95 %" not in out
+
+
 def test_video_scores_are_means_over_frames():
     from infobottle_dfd.data import Face
     from infobottle_dfd.intervals import by_video
