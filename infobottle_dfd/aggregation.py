@@ -84,8 +84,8 @@ class Outputs(NamedTuple):
 
     @property
     def p(self) -> Tensor:
-        "Probability of fake, p(y=1|G), (b)."
-        return self.logits_global.float().softmax(-1)[:, 1]
+        "Probability of fake, p(y=1|G), (b), float64."
+        return self.logits_global.double().softmax(-1)[:, 1]
 
 # %% ../nbs/03_aggregation.ipynb #03-026
 class ForgeryDetector(nn.Module):
