@@ -209,6 +209,34 @@ def test_lost_crops_are_made_again(films, monkeypatch, capsys):
     assert status == 0 and len(read_faces("out/manifest.csv")) == len(rows) + 2 and "cannot be decoded" not in out
 
 
+@pytest.mark.parametrize("then", ["fake real", "fake, fake real", "real fake"])
+def test_a_place_belongs_to_one_path(films, tmp_path, monkeypatch, capsys, then):
+    "Two pictures of one name in one video: whatever the list held before, and in what order, each keeps its own crops."
+    brightness = {"real": 60, "fake": 200}
+    for kind, grey in brightness.items():
+        Image.new("RGB", (160, 120), (grey,) * 3).save(films / kind / "1.png")
+    for kinds in ("real", *then.split(", ")):
+        (tmp_path / "list.csv").write_text("path,label,split,video,identity,method\n" + "".join(f"films/{k}/1.png,{int(k == 'fake')},,001,,\n" for k in kinds.split()))
+        assert call(monkeypatch, capsys, "list.csv", "out", "--size", 32, "--detector", "own:find", "--workers", 1, "--format", "png")[0] == 0
+    rows = read_faces("out/manifest.csv")
+    assert len({r.path for r in rows}) == 2 and all(np.asarray(Image.open(r.path)).mean() == brightness[("real", "fake")[r.label]] for r in rows)
+
+
+def test_places_of_an_older_version_stay(films, monkeypatch, capsys):
+    "What is logged as done is not done again, wherever its crops lie."
+    args = (films, "out", "--frames", 2, "--size", 32, "--detector", "own:find", "--workers", 1)
+    assert call(monkeypatch, capsys, *args)[0] == 0
+    log = Path("out/done.jsonl")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    for k, done in enumerate(lines):
+        for i, crop in enumerate(done["crops"]):
+            Path(f"out/faces/{k}").mkdir(exist_ok=True)
+            done["crops"][i] = Path("out", crop).rename(f"out/faces/{k}/{i}.jpg").relative_to("out").as_posix()
+    log.write_text("".join(json.dumps(done) + "\n" for done in lines))
+    assert call(monkeypatch, capsys, *args)[0] == 0
+    assert sorted(r.path for r in read_faces("out/manifest.csv")) == sorted(Path("out/faces").glob("?/*.jpg"))
+
+
 def test_links_are_followed_and_hidden_files_passed_over(films, tmp_path):
     from infobottle_dfd.data import below
     (tmp_path / "store").mkdir()
