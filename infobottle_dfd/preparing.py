@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -171,16 +172,24 @@ def run_all(
     if workers == 1:
         yield from (cut_faces(path, place, args) for path, place in jobs)
         return
+    others, left = {*multiprocessing.active_children()}, set()
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), alone) as pool:
-        running = [pool.submit(cut_faces, path, place, args) for path, place in jobs]
         try:
-            for job in as_completed(running):
+            left = {pool.submit(cut_faces, path, place, args) for path, place in jobs}
+            for job in as_completed(left):
                 yield job.result()
-        except BrokenProcessPool:
-            raise InputError("a process died (out of memory?); run the same command again "
-                             "to go on, with fewer --workers") from None
-        finally:
+                left.remove(job)
+        except BaseException as e:          # Ctrl-C, a detector's fault: wait for nobody
+            for child in {*multiprocessing.active_children()} - others:
+                child.kill()
             pool.shutdown(cancel_futures=True)
+            if not isinstance(e, GeneratorExit):        # what was done meanwhile is not lost
+                yield from (job.result() for job in left
+                            if job.done() and not job.cancelled() and not job.exception())
+            if isinstance(e, BrokenProcessPool):
+                raise InputError("a process died (out of memory?); run the same command again "
+                                 "to go on, with fewer --workers") from None
+            raise
 
 # %% ../nbs/06_preparing.ipynb #06-033
 def cut_all(
@@ -191,9 +200,9 @@ def cut_all(
     log = read_log(args.out / "done.jsonl")
     jobs = [(r.path, own_place(r, args.source)) for r in rows
             if not finished(log.get(str(r.path)), args.out)]
-    with open(args.out / "done.jsonl", "a") as file:
-        for done in tqdm(run_all(jobs, args), total=len(rows), initial=len(rows) - len(jobs),
-                         unit="video", disable=None):
+    with open(args.out / "done.jsonl", "a") as file, closing(run_all(jobs, args)) as outcomes:
+        for done in tqdm(outcomes, total=len(rows), initial=len(rows) - len(jobs), unit="video",
+                         disable=None):
             print(json.dumps(done), file=file, flush=True)
             log[done["path"]] = done
     return {str(r.path): log[str(r.path)] for r in rows}

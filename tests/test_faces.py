@@ -263,3 +263,59 @@ def test_a_killed_parent_leaves_no_workers(films):
             break
         time.sleep(.1)
     assert not left()
+
+
+STUCK = "import time\ndef find(picture):\n    time.sleep(600 if picture.mean() > 100 else .01)\n    return [(20, 10, 60, 80)]\n"
+
+
+@pytest.fixture
+def stuck(films, tmp_path):
+    "Six dark pictures and a bright one, at which the detector stays for ten minutes."
+    (tmp_path / "stuck.py").write_text(STUCK)
+    for k, grey in enumerate((20, 20, 200, 20, 20, 20, 20)):
+        file = tmp_path / "shots" / ("fake" if k % 2 else "real") / f"{k}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (160, 120), (grey,) * 3).save(file)
+    return tmp_path / "shots"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_while_a_detector_is_stuck(stuck, how):
+    "Asked to stop: at once, in one sentence, with everything that was finished, and nobody is left."
+    running = subprocess.Popen([sys.executable, "-m", "infobottle_dfd.preparing", str(stuck), "out", "--detector", "stuck:find", "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    log = Path("out/done.jsonl")
+    while not (log.exists() and len(log.read_bytes().splitlines()) == 6):
+        assert running.poll() is None
+        time.sleep(.05)
+    start = time.time()
+    (os.kill if how == signal.SIGTERM else os.killpg)(running.pid, how)       # Ctrl-C goes to all
+    err = running.communicate(timeout=20)[1]
+    assert running.returncode == 130 and err.splitlines() == ["preparing.py: stopped"]
+    assert len(log.read_bytes().splitlines()) == 6 == len(list(Path("out").rglob("*.jpg")))
+    while subprocess.run(["pgrep", "-g", str(running.pid)], capture_output=True).stdout:
+        assert time.time() - start < 20
+        time.sleep(.1)
+
+
+def test_what_is_done_when_a_run_is_stopped_is_kept(stuck, tmp_path):
+    args = preparing.Prepare(stuck, tmp_path / "out", size=32, detector="stuck:find", workers=2)
+    outcomes = preparing.run_all([(p, p.stem) for p in sorted(stuck.rglob("*.png"))], args)
+    first = next(outcomes)
+    for _ in range(600):
+        if len(list(Path("out").rglob("[0-9]*.jpg"))) == 6:
+            break
+        time.sleep(.05)
+    time.sleep(1)
+    rest = [outcomes.throw(KeyboardInterrupt)]
+    with pytest.raises(KeyboardInterrupt):
+        rest += iter(lambda: next(outcomes), None)
+    assert len({done["path"] for done in (first, *rest)}) == 6
+
+
+def test_a_failing_detector_does_not_wait_for_a_stuck_one(stuck, tmp_path):
+    (tmp_path / "stuck.py").write_text(STUCK.replace("    return", "    assert picture.mean() > 100\n    return"))
+    args = preparing.Prepare(stuck, tmp_path / "out", size=32, detector="stuck:find", workers=2)
+    start = time.time()
+    with pytest.raises(InputError, match="AssertionError"):
+        list(preparing.run_all([(stuck / "real/2.png", "a"), (stuck / "real/0.png", "b")], args))
+    assert time.time() - start < 60
