@@ -22,7 +22,7 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 
 from .aggregation import ForgeryDetector
 from .blocks import InputError
-from .data import PICTURES, load_face
+from .data import PICTURES, below, load_face
 from .evaluation import must_be_numbers, newest_run
 from .explaining import block_maps, picture
 from .faces import Box, crop, frames, load_detector
@@ -43,9 +43,7 @@ def listed(
     for f in files:
         if not f.exists():
             raise InputError(f"{f}: no such file")
-        inside = [f]
-        if f.is_dir():
-            inside = sorted(p for p in f.rglob("*") if p.suffix.lower() in PICTURES + VIDEOS)
+        inside = below(f, PICTURES + VIDEOS) if f.is_dir() else [f]
         if not inside:
             raise InputError(f"{f}: no pictures or videos in this folder")
         found += inside

@@ -278,3 +278,11 @@ def test_one_broken_file_among_many(call, run_folder, face_folder, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     status, out, _ = call("predict", next((face_folder / "real").iterdir()), "broken.jpg", "--crops", "--run", run_folder)
     assert status == 0 and "cannot be read  broken.jpg" in out
+
+
+def test_a_folder_named_like_a_video_is_a_folder(call, run_folder, face_folder, tmp_path):
+    "Crops of a.mp4 lie in a folder of that name."
+    (tmp_path / "faces/a.mp4").mkdir(parents=True)
+    shutil.copy(next((face_folder / "real").iterdir()), tmp_path / "faces/a.mp4/00001.png")
+    status, out, _ = call("predict", "faces", "--crops", "--run", run_folder)
+    assert status == 0 and len(out.splitlines()) == 2 and out.splitlines()[1].endswith("faces/a.mp4/00001.png")
