@@ -1,5 +1,6 @@
 """The commands as a user types them: what they print, what they leave behind, and what bad input gets."""
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -286,3 +287,11 @@ def test_a_folder_named_like_a_video_is_a_folder(call, run_folder, face_folder, 
     shutil.copy(next((face_folder / "real").iterdir()), tmp_path / "faces/a.mp4/00001.png")
     status, out, _ = call("predict", "faces", "--crops", "--run", run_folder)
     assert status == 0 and len(out.splitlines()) == 2 and out.splitlines()[1].endswith("faces/a.mp4/00001.png")
+
+
+def test_a_name_that_is_not_utf8(call, run_folder, face_folder):
+    old = os.fsdecode(b"caf\xe9.png")
+    shutil.copy(next((face_folder / "real").iterdir()), old)
+    status, out, _ = call("predict", old, "--crops", "--run", run_folder, "--json", "r.json", "--picture", "why.png")
+    assert status == 0 and out.splitlines()[1].endswith("caf?.png") and json.loads(Path("r.json").read_text())["lines"][0]["file"] == old
+    assert Path("why.png").stat().st_size > 5000
