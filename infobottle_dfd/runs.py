@@ -149,15 +149,18 @@ def write(
     path: Path,                             # Where
     put: Callable[[Path], object],          # Writes to the path it is given
 ) -> None:
-    "Write a file completely or not at all."
-    draft = path.with_name("." + path.name)
+    "Write a file completely or not at all; a pipe, a device or a link is written into as it is."
+    own = not path.is_symlink() and (path.is_file() or not path.exists())
+    draft = path.with_name("." + path.name) if own else path
     try:
         put(draft)
-        os.replace(draft, path)
+        if own:
+            os.replace(draft, path)
     except RuntimeError as e:                           # torch.save on a full disk
         raise OSError(28, f"could not be written ({e})", str(path)) from None
     finally:
-        draft.unlink(missing_ok=True)
+        if own:
+            draft.unlink(missing_ok=True)
 
 # %% ../nbs/05_runs.ipynb #05-020
 def write_json(path: Path, data: object) -> None:

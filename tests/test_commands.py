@@ -295,3 +295,14 @@ def test_a_name_that_is_not_utf8(call, run_folder, face_folder):
     status, out, _ = call("predict", old, "--crops", "--run", run_folder, "--json", "r.json", "--picture", "why.png")
     assert status == 0 and out.splitlines()[1].endswith("caf?.png") and json.loads(Path("r.json").read_text())["lines"][0]["file"] == old
     assert Path("why.png").stat().st_size > 5000
+
+
+def test_json_into_a_pipe(call, run_folder, face_folder):
+    "What is no file is written into, and stays what it is; a link still leads where it led."
+    os.mkfifo("pipe")
+    Path("link.json").symlink_to("report.json")
+    reader = subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE)
+    for target in ("pipe", "link.json"):
+        assert call("evaluate", "--data", face_folder, "--run", run_folder, "--split", "all", "--json", target)[0] == 0
+    assert Path("pipe").is_fifo() and Path("link.json").is_symlink()
+    assert json.loads(reader.communicate(timeout=20)[0])["scores"] == json.loads(Path("report.json").read_text())["scores"]
