@@ -306,3 +306,14 @@ def test_json_into_a_pipe(call, run_folder, face_folder):
         assert call("evaluate", "--data", face_folder, "--run", run_folder, "--split", "all", "--json", target)[0] == 0
     assert Path("pipe").is_fifo() and Path("link.json").is_symlink()
     assert json.loads(reader.communicate(timeout=20)[0])["scores"] == json.loads(Path("report.json").read_text())["scores"]
+
+
+@pytest.mark.parametrize("faces", [torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("weights", [torch.float32, torch.float64])
+def test_heat_of_faces_of_any_precision(faces, weights):
+    from infobottle_dfd.aggregation import ForgeryDetector
+    from infobottle_dfd.explaining import block_maps
+    torch.manual_seed(0)
+    detector, x = ForgeryDetector(n=2, d=8).eval().to(weights), torch.rand(2, 3, 32, 32).to(faces)
+    for a, b in zip(block_maps(detector, x), block_maps(detector, x.to(weights))):
+        assert a.equal(b) and a.dtype == weights
