@@ -31,6 +31,8 @@ def block_maps(
     x: Tensor,                      # Faces, RGB in [0, 1], (b c h w)
 ) -> tuple[Tensor, Tensor]:         # Probability of fake (b), and heat of every block (n b h w), >= 0
     "Score and Grad-CAM of each block for the verdict `fake`, at the resolution of the faces."
+    if x.is_floating_point():               # of any precision; bytes are no faces in [0, 1]
+        x = x.to(next(detector.parameters()).dtype)
     with torch.no_grad():
         maps = detector.blocks.maps(x)
     maps.requires_grad_()
@@ -39,8 +41,9 @@ def block_maps(
         slope, = torch.autograd.grad((logits[:, 1] - logits[:, 0]).sum(), maps)
     slope = reduce(slope, "n b f i j -> n b f", "mean")
     heat = einsum(slope, maps.detach(), "n b f, n b f i j -> n b i j").relu()
-    high, wide = (hat(*s).to(x.device) for s in zip(heat.shape[-2:], x.shape[-2:]))
-    return logits.detach().softmax(-1)[:, 1], einsum(heat, high, wide, "n b i j, h i, w j -> n b h w")
+    high, wide = (hat(*s).to(heat) for s in zip(heat.shape[-2:], x.shape[-2:]))
+    heat = einsum(heat, high, wide, "n b i j, h i, w j -> n b h w")
+    return logits.detach().softmax(-1)[:, 1], heat
 
 # %% ../nbs/09_explaining.ipynb #09-016
 def picture(

@@ -1,5 +1,6 @@
 """The commands as a user types them: what they print, what they leave behind, and what bad input gets."""
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -85,6 +86,9 @@ def test_bad_data(call, bad, run_folder, what, word):
     (("--weights", "none.pth"), "no such weights file"),
     (("--epochs", "0"), "it must be at least 1"),
     (("--lr", "0"), "lr is 0.0; it must be above 0"),
+    (("--weight-decay", "-1"), "weight_decay is -1.0; it must be at least 0"),
+    (("--alpha", "nan", "--weighting", "fixed"), "alpha is nan; it must be at least 0"),
+    (("--beta", "inf"), "beta is inf; it must be at least 0"),
     (("--shortcut", "nose"), "unknown clue 'nose'; choose one of eyes"),
     (("--out", "EXISTING"), "exists already; add --resume"),
     (("--data", "x", "--shortcut", "eyes"), "are for drawn ClueFaces"),
@@ -311,3 +315,41 @@ def test_one_broken_file_among_many(call, run_folder, face_folder, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     status, out, _ = call("predict", next((face_folder / "real").iterdir()), "broken.jpg", "--crops", "--run", run_folder)
     assert status == 0 and "cannot be read  broken.jpg" in out
+
+
+def test_a_folder_named_like_a_video_is_a_folder(call, run_folder, face_folder, tmp_path):
+    "Crops of a.mp4 lie in a folder of that name."
+    (tmp_path / "faces/a.mp4").mkdir(parents=True)
+    shutil.copy(next((face_folder / "real").iterdir()), tmp_path / "faces/a.mp4/00001.png")
+    status, out, _ = call("predict", "faces", "--crops", "--run", run_folder)
+    assert status == 0 and len(out.splitlines()) == 2 and out.splitlines()[1].endswith("faces/a.mp4/00001.png")
+
+
+def test_a_name_that_is_not_utf8(call, run_folder, face_folder):
+    old = os.fsdecode(b"caf\xe9.png")
+    shutil.copy(next((face_folder / "real").iterdir()), old)
+    status, out, _ = call("predict", old, "--crops", "--run", run_folder, "--json", "r.json", "--picture", "why.png")
+    assert status == 0 and out.splitlines()[1].endswith("caf?.png") and json.loads(Path("r.json").read_text())["lines"][0]["file"] == old
+    assert Path("why.png").stat().st_size > 5000
+
+
+def test_json_into_a_pipe(call, run_folder, face_folder):
+    "What is no file is written into, and stays what it is; a link still leads where it led."
+    os.mkfifo("pipe")
+    Path("link.json").symlink_to("report.json")
+    reader = subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE)
+    for target in ("pipe", "link.json"):
+        assert call("evaluate", "--data", face_folder, "--run", run_folder, "--split", "all", "--json", target)[0] == 0
+    assert Path("pipe").is_fifo() and Path("link.json").is_symlink()
+    assert json.loads(reader.communicate(timeout=20)[0])["scores"] == json.loads(Path("report.json").read_text())["scores"]
+
+
+@pytest.mark.parametrize("faces", [torch.float64, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("weights", [torch.float32, torch.float64])
+def test_heat_of_faces_of_any_precision(faces, weights):
+    from infobottle_dfd.aggregation import ForgeryDetector
+    from infobottle_dfd.explaining import block_maps
+    torch.manual_seed(0)
+    detector, x = ForgeryDetector(n=2, d=8).eval().to(weights), torch.rand(2, 3, 32, 32).to(faces)
+    for a, b in zip(block_maps(detector, x), block_maps(detector, x.to(weights))):
+        assert a.equal(b) and a.dtype == weights

@@ -209,6 +209,34 @@ def test_lost_crops_are_made_again(films, monkeypatch, capsys):
     assert status == 0 and len(read_faces("out/manifest.csv")) == len(rows) + 2 and "cannot be decoded" not in out
 
 
+@pytest.mark.parametrize("then", ["fake real", "fake, fake real", "real fake"])
+def test_a_place_belongs_to_one_path(films, tmp_path, monkeypatch, capsys, then):
+    "Two pictures of one name in one video: whatever the list held before, and in what order, each keeps its own crops."
+    brightness = {"real": 60, "fake": 200}
+    for kind, grey in brightness.items():
+        Image.new("RGB", (160, 120), (grey,) * 3).save(films / kind / "1.png")
+    for kinds in ("real", *then.split(", ")):
+        (tmp_path / "list.csv").write_text("path,label,split,video,identity,method\n" + "".join(f"films/{k}/1.png,{int(k == 'fake')},,001,,\n" for k in kinds.split()))
+        assert call(monkeypatch, capsys, "list.csv", "out", "--size", 32, "--detector", "own:find", "--workers", 1, "--format", "png")[0] == 0
+    rows = read_faces("out/manifest.csv")
+    assert len({r.path for r in rows}) == 2 and all(np.asarray(Image.open(r.path)).mean() == brightness[("real", "fake")[r.label]] for r in rows)
+
+
+def test_places_of_an_older_version_stay(films, monkeypatch, capsys):
+    "What is logged as done is not done again, wherever its crops lie."
+    args = (films, "out", "--frames", 2, "--size", 32, "--detector", "own:find", "--workers", 1)
+    assert call(monkeypatch, capsys, *args)[0] == 0
+    log = Path("out/done.jsonl")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    for k, done in enumerate(lines):
+        for i, crop in enumerate(done["crops"]):
+            Path(f"out/faces/{k}").mkdir(exist_ok=True)
+            done["crops"][i] = Path("out", crop).rename(f"out/faces/{k}/{i}.jpg").relative_to("out").as_posix()
+    log.write_text("".join(json.dumps(done) + "\n" for done in lines))
+    assert call(monkeypatch, capsys, *args)[0] == 0
+    assert sorted(r.path for r in read_faces("out/manifest.csv")) == sorted(Path("out/faces").glob("?/*.jpg"))
+
+
 def test_links_are_followed_and_hidden_files_passed_over(films, tmp_path):
     from infobottle_dfd.data import below
     (tmp_path / "store").mkdir()
@@ -235,3 +263,59 @@ def test_a_killed_parent_leaves_no_workers(films):
             break
         time.sleep(.1)
     assert not left()
+
+
+STUCK = "import time\ndef find(picture):\n    time.sleep(600 if picture.mean() > 100 else .01)\n    return [(20, 10, 60, 80)]\n"
+
+
+@pytest.fixture
+def stuck(films, tmp_path):
+    "Six dark pictures and a bright one, at which the detector stays for ten minutes."
+    (tmp_path / "stuck.py").write_text(STUCK)
+    for k, grey in enumerate((20, 20, 200, 20, 20, 20, 20)):
+        file = tmp_path / "shots" / ("fake" if k % 2 else "real") / f"{k}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (160, 120), (grey,) * 3).save(file)
+    return tmp_path / "shots"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_while_a_detector_is_stuck(stuck, how):
+    "Asked to stop: at once, in one sentence, with everything that was finished, and nobody is left."
+    running = subprocess.Popen([sys.executable, "-m", "infobottle_dfd.preparing", str(stuck), "out", "--detector", "stuck:find", "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    log = Path("out/done.jsonl")
+    while not (log.exists() and len(log.read_bytes().splitlines()) == 6):
+        assert running.poll() is None
+        time.sleep(.05)
+    start = time.time()
+    (os.kill if how == signal.SIGTERM else os.killpg)(running.pid, how)       # Ctrl-C goes to all
+    err = running.communicate(timeout=20)[1]
+    assert running.returncode == 130 and err.splitlines() == ["preparing.py: stopped"]
+    assert len(log.read_bytes().splitlines()) == 6 == len(list(Path("out").rglob("*.jpg")))
+    while subprocess.run(["pgrep", "-g", str(running.pid)], capture_output=True).stdout:
+        assert time.time() - start < 20
+        time.sleep(.1)
+
+
+def test_what_is_done_when_a_run_is_stopped_is_kept(stuck, tmp_path):
+    args = preparing.Prepare(stuck, tmp_path / "out", size=32, detector="stuck:find", workers=2)
+    outcomes = preparing.run_all([(p, p.stem) for p in sorted(stuck.rglob("*.png"))], args)
+    first = next(outcomes)
+    for _ in range(600):
+        if len(list(Path("out").rglob("[0-9]*.jpg"))) == 6:
+            break
+        time.sleep(.05)
+    time.sleep(1)
+    rest = [outcomes.throw(KeyboardInterrupt)]
+    with pytest.raises(KeyboardInterrupt):
+        rest += iter(lambda: next(outcomes), None)
+    assert len({done["path"] for done in (first, *rest)}) == 6
+
+
+def test_a_failing_detector_does_not_wait_for_a_stuck_one(stuck, tmp_path):
+    (tmp_path / "stuck.py").write_text(STUCK.replace("    return", "    assert picture.mean() > 100\n    return"))
+    args = preparing.Prepare(stuck, tmp_path / "out", size=32, detector="stuck:find", workers=2)
+    start = time.time()
+    with pytest.raises(InputError, match="AssertionError"):
+        list(preparing.run_all([(stuck / "real/2.png", "a"), (stuck / "real/0.png", "b")], args))
+    assert time.time() - start < 60
