@@ -37,13 +37,14 @@ def block_maps(
         maps = detector.blocks.maps(x)
     maps.requires_grad_()
     with torch.enable_grad():
-        logits = detector.aggregate(detector.blocks.pool(maps)).logits_global
-        slope, = torch.autograd.grad((logits[:, 1] - logits[:, 0]).sum(), maps)
+        out = detector.aggregate(detector.blocks.pool(maps))
+        gap = out.logits_global[:, 1] - out.logits_global[:, 0]
+        slope, = torch.autograd.grad(gap.sum(), maps)
     slope = reduce(slope, "n b f i j -> n b f", "mean")
     heat = einsum(slope, maps.detach(), "n b f, n b f i j -> n b i j").relu()
     high, wide = (hat(*s).to(heat) for s in zip(heat.shape[-2:], x.shape[-2:]))
     heat = einsum(heat, high, wide, "n b i j, h i, w j -> n b h w")
-    return logits.detach().softmax(-1)[:, 1], heat
+    return out.p.detach(), heat
 
 # %% ../nbs/09_explaining.ipynb #09-016
 def picture(

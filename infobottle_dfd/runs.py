@@ -131,7 +131,7 @@ def world() -> tuple[int, int]:
     "Number of this process, and of all that work together; (0, 1) unless started by torchrun."
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
-# %% ../nbs/05_runs.ipynb #05-016b
+# %% ../nbs/05_runs.ipynb #05-018
 def outlive(
     worker: int,        # Number of the loading process; all do the same
 ) -> None:
@@ -146,7 +146,7 @@ def outlive(
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=listen, daemon=True).start()
 
-# %% ../nbs/05_runs.ipynb #05-018
+# %% ../nbs/05_runs.ipynb #05-022
 def write(
     path: Path,                             # Where
     put: Callable[[Path], object],          # Writes to the path it is given
@@ -164,12 +164,12 @@ def write(
         if own:
             draft.unlink(missing_ok=True)
 
-# %% ../nbs/05_runs.ipynb #05-020
+# %% ../nbs/05_runs.ipynb #05-026
 def write_json(path: Path, data: object) -> None:
     "Write JSON completely or not at all."
     write(path, lambda p: p.write_text(json.dumps(data, indent=1) + "\n"))
 
-# %% ../nbs/05_runs.ipynb #05-022
+# %% ../nbs/05_runs.ipynb #05-028
 def new_folder(
     name: str,          # What is trained on
     root: str = "runs", # Where runs are kept
@@ -183,17 +183,17 @@ def new_folder(
             pass
     raise InputError(f"{root} holds ten thousand runs of {name}; name a folder with --out")
 
-# %% ../nbs/05_runs.ipynb #05-024
+# %% ../nbs/05_runs.ipynb #05-030
 def trained_on(
     cfg: Config,        # Settings
 ) -> str:
     "Name of the training set."
     if cfg.data is None:
         return "ClueFaces"
-    path = Path(cfg.data).resolve()
+    path = Path(os.path.abspath(cfg.data))
     return path.name if path.is_dir() else path.stem
 
-# %% ../nbs/05_runs.ipynb #05-027
+# %% ../nbs/05_runs.ipynb #05-033
 def load_run(
     run: str | Path,                                # A run folder
     device: torch.device = torch.device("cpu"),     # Where to put the detector
@@ -213,7 +213,7 @@ def load_run(
                          f"({type(e).__name__}); train it again") from None
     return detector.to(device).eval(), saved
 
-# %% ../nbs/05_runs.ipynb #05-031
+# %% ../nbs/05_runs.ipynb #05-037
 def command(
     run: Callable[[], None],        # What to do
 ) -> None:
@@ -235,7 +235,7 @@ def command(
     except KeyboardInterrupt:
         end("stopped", 130)
 
-# %% ../nbs/05_runs.ipynb #05-034
+# %% ../nbs/05_runs.ipynb #05-040
 def must_have_folder(
     path: Path | None,      # A file that will be written
 ) -> None:
@@ -245,17 +245,17 @@ def must_have_folder(
     if path and not path.parent.is_dir():
         raise InputError(f"{path}: its folder does not exist; make it first")
 
-# %% ../nbs/05_runs.ipynb #05-036
+# %% ../nbs/05_runs.ipynb #05-042
 def must_be_picture(path: Path) -> None:
     "InputError if `path` does not end like a picture we write."
     if path.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise InputError(f"{path}: pictures are written as .png, .pdf or .svg")
 
-# %% ../nbs/05_runs.ipynb #05-038
+# %% ../nbs/05_runs.ipynb #05-044
 def save_picture(path: Path, figure: matplotlib.figure.Figure) -> None:
     "Write a figure completely or not at all."
     write(path, lambda p: figure.savefig(p, format=path.suffix[1:].lower(), dpi=110))
 
-# %% ../nbs/05_runs.ipynb #05-041
+# %% ../nbs/05_runs.ipynb #05-047
 NEVER = ("note: this detector has only seen drawn faces, never a photograph; "
          "of photographs its score says nothing")
