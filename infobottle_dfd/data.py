@@ -4,28 +4,19 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'PICTURES', 'Face', 'read_manifest', 'below', 'read_folder', 'must_agree', 'read_faces', 'names', 'groups',
-           'cut', 'with_splits', 'leaks', 'warning', 'listing', 'load_face', 'FaceFiles', 'check_pictures', 'flip',
-           'mirror_and_shift', 'augment']
+           'cut', 'with_splits', 'leaks', 'warning', 'listing']
 
 # %% ../nbs/05_data.ipynb #05-002
 import csv
 import hashlib
 import os
 import random
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from einops import rearrange
-from PIL import Image, ImageOps
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from torch import Tensor
-from torch.utils.data import Dataset
-from torchvision.transforms.v2 import functional as tv
-from tqdm import tqdm
 
 from .blocks import InputError
 
@@ -227,84 +218,3 @@ def listing(
     text = "\n".join(sorted(f"{r.path.name} {r.label} {r.split} {r.video} {r.identity}"
                             for r in rows))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-# %% ../nbs/05_data.ipynb #05-044
-def load_face(
-    path: Path,     # A JPEG, PNG or WebP picture
-    size: int,      # Height and width to return
-) -> Tensor:        # (c h w) uint8, RGB
-    "Read one face. InputError if the file is damaged, cut off, or no picture."
-    try:
-        with Image.open(path) as file:
-            x = tv.pil_to_tensor(ImageOps.exif_transpose(file).convert("RGB"))
-    except Exception:                                   # a damaged file can raise anything
-        raise InputError(f"{path}: not a readable picture (damaged, cut off, or no JPEG, "
-                         "PNG or WebP); mend it or take it out") from None
-    return tv.resize(tv.center_crop(x, [min(x.shape[1:])] * 2), [size, size], antialias=True)
-
-# %% ../nbs/05_data.ipynb #05-046
-class FaceFiles(Dataset):
-    "Faces read from files as they are needed; indexing with a list of numbers gives a batch."
-    def __init__(
-        self,
-        rows: list[Face],       # What to read
-        size: int = 64,         # Height and width in pixels
-    ):
-        self.rows, self.size = rows, size
-        self.y = torch.tensor([r.label for r in rows])
-
-    def __len__(self) -> int:
-        "Number of faces."
-        return len(self.rows)
-
-    def __getitem__(
-        self,
-        i: list[int],                   # The faces of a batch
-    ) -> tuple[Tensor, Tensor]:         # Pictures (b c h w) uint8, labels (b)
-        "Pictures and labels."
-        return torch.stack([load_face(self.rows[j].path, self.size) for j in i]), self.y[i]
-
-# %% ../nbs/05_data.ipynb #05-049
-def check_pictures(
-    rows: list[Face],       # What will be read
-) -> None:
-    "Decode every picture once. InputError names the first that is damaged."
-    with ThreadPoolExecutor() as pool:
-        for _ in tqdm(pool.map(lambda r: load_face(r.path, 8) is None, rows),
-                      total=len(rows), desc="checking pictures", disable=None, leave=False):
-            pass
-
-# %% ../nbs/05_data.ipynb #05-052
-def flip(
-    x: Tensor,      # Faces, (b c h w)
-) -> Tensor:        # The same, half of them mirrored
-    "Mirror each image or not."
-    return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < .5, x.flip(-1), x)
-
-# %% ../nbs/05_data.ipynb #05-055
-def mirror_and_shift(
-    x: Tensor,      # Faces, (b c h w) uint8
-) -> Tensor:        # The same bytes at other places
-    "Mirror each image or not, and move it by up to a sixteenth of its height."
-    b, c, h, w = x.shape
-    mirror, reach = torch.rand(b, 1, 1, 1, device=x.device) < .5, h // 16
-    dy, dx = torch.randint(-reach, reach + 1, (2, b, 1, 1, 1), device=x.device)
-    row, col = ((torch.arange(s, device=x.device) + shift).clamp(0, s - 1)
-                for s, shift in ((h, dy), (w, dx)))
-    place = rearrange(row, "b 1 1 h -> b 1 h 1") * w + torch.where(mirror, w - 1 - col, col)
-    place = rearrange(place.expand(b, c, h, w), "b c h w -> b c (h w)")
-    return rearrange(rearrange(x, "b c h w -> b c (h w)").gather(2, place),
-                     "b c (h w) -> b c h w", h=h)
-
-# %% ../nbs/05_data.ipynb #05-058
-def augment(
-    x: Tensor,      # Faces, (b c h w) uint8
-) -> Tensor:        # In [0, 1], the same, varied, (b c h w)
-    "Mirror and shift; vary exposure, contrast, white balance and saturation, each image its own."
-    span = lambda lo, hi, c=1: torch.rand(len(x), c, 1, 1, device=x.device) * (hi - lo) + lo
-    x = mirror_and_shift(x).float()
-    grey = span(0, 1).flatten() < .05
-    x[grey] = x[grey].mean(1, keepdim=True)
-    middle, contrast = x.mean((1, 2, 3), keepdim=True), span(.85, 1.15)
-    light = span(.85, 1.15) * span(.95, 1.05, 3)
-    return x.mul_(contrast / 255).add_(middle * (light - contrast) / 255).clamp_(0, 1)

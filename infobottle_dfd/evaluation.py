@@ -13,8 +13,9 @@ import tyro
 from torch import Tensor
 
 from .blocks import InputError
-from .data import Face, FaceFiles, check_pictures, listing, read_faces, with_splits
+from .data import Face, listing, read_faces, with_splits
 from .metrics import score
+from .pictures import FaceFiles, check_pictures
 from .runs import (command, facts, load_run, must_be_picture, must_have_folder,
                                  pick_device, save_picture, write_json)
 from .tables import cell, cross, draw, show

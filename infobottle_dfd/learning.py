@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from .aggregation import ForgeryDetector, Outputs
 from .blocks import InputError
-from .data import augment, flip
 from .losses import AutomaticWeights, Witnesses, fixed_weights, objective
+from .pictures import augment, flip
 from .runs import Config, pick_device, world
 
 # %% ../nbs/07_learning.ipynb #07-005

@@ -23,12 +23,13 @@ from torchvision.transforms.v2.functional import pil_to_tensor
 
 from .aggregation import ForgeryDetector
 from .blocks import InputError
-from .data import PICTURES, below, load_face
+from .data import PICTURES, below
 from .evaluation import must_be_numbers, newest_run
 from .explaining import block_maps, picture
 from .faces import Box, crop, frames, load_detector
 from .layouts import VIDEOS, is_video
 from .metrics import score
+from .pictures import load_face
 from .preparing import Prepare
 from .runs import (NEVER, command, load_run, must_be_picture, must_have_folder,
                                  pick_device, save_picture, write_json)

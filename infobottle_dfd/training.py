@@ -27,10 +27,10 @@ from tqdm import tqdm
 from .aggregation import ForgeryDetector
 from .blocks import InputError
 from .clues import CLUES, ClueFaces
-from .data import (Face, FaceFiles, check_pictures, cut, read_faces, warning,
-                                 with_splits)
+from .data import Face, cut, read_faces, warning, with_splits
 from .learning import Learner, Together, first, lr_at, plan, reseed
 from .metrics import equal_error, information, metrics, score
+from .pictures import FaceFiles, check_pictures
 from .runs import (Config, command, facts, load_run, new_folder, outlive, trained_on,
                                  world, write, write_json)
 from .survival import (Rest, differing, fingerprint, finished, go_on, keep, keep_last,

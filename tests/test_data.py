@@ -8,7 +8,8 @@ from torchvision.transforms.v2.functional import to_pil_image
 
 from infobottle_dfd.blocks import InputError
 from infobottle_dfd.clues import CLUES, ClueFaces, render
-from infobottle_dfd.data import Face, augment, cut, load_face, read_faces, with_splits
+from infobottle_dfd.data import Face, cut, read_faces, with_splits
+from infobottle_dfd.pictures import augment, load_face
 
 
 def test_clues_are_where_the_masks_say():

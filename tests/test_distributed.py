@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from infobottle_dfd.data import FaceFiles, read_faces, with_splits
+from infobottle_dfd.data import read_faces, with_splits
 from infobottle_dfd.learning import Learner, plan
 from infobottle_dfd.metrics import score
+from infobottle_dfd.pictures import FaceFiles
 from infobottle_dfd.runs import Config, load_run
 from infobottle_dfd.survival import saved_settings
 from infobottle_dfd.training import make_data, validate
@@ -35,8 +36,9 @@ dist.barrier(); dist.destroy_process_group()
 '''
 SCORE = '''
 import sys, torch, torch.distributed as dist
-from infobottle_dfd.data import FaceFiles, read_faces
+from infobottle_dfd.data import read_faces
 from infobottle_dfd.metrics import score
+from infobottle_dfd.pictures import FaceFiles
 from infobottle_dfd.runs import load_run
 dist.init_process_group("gloo")
 out = score(load_run(sys.argv[1])[0], FaceFiles(read_faces(sys.argv[2]), 32), batch=7)

@@ -20,9 +20,9 @@ from sklearn.preprocessing import StandardScaler
 from infobottle_dfd.aggregation import ForgeryDetector
 from infobottle_dfd.blocks import tiny
 from infobottle_dfd.clues import CLUES, ClueFaces
-from infobottle_dfd.data import flip
 from infobottle_dfd.losses import AutomaticWeights, Witnesses, objective, soft_kl
 from infobottle_dfd.metrics import information
+from infobottle_dfd.pictures import flip
 from infobottle_dfd.training import lr_at, reseed
 
 OUT = Path(__file__).parent / "modes"

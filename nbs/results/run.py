@@ -16,9 +16,10 @@ import torch
 from small import SPOIL
 from torch.utils.data import TensorDataset
 
-from infobottle_dfd.data import FaceFiles, read_faces
+from infobottle_dfd.data import read_faces
 from infobottle_dfd.explaining import cka
 from infobottle_dfd.metrics import metrics, score
+from infobottle_dfd.pictures import FaceFiles
 from infobottle_dfd.runs import load_run, write
 
 ARMS = {"one": "--n 1 --no-lil --no-gil", "cross-entropy": "--no-lil --no-gil", "released": "", "paper": "--mode paper", "calm": "--mode calm",

@@ -29,8 +29,9 @@ from tqdm import tqdm
 
 from infobottle_dfd.aggregation import ForgeryDetector
 from infobottle_dfd.blocks import tiny
-from infobottle_dfd.data import Face, FaceFiles
+from infobottle_dfd.data import Face
 from infobottle_dfd.learning import Learner
+from infobottle_dfd.pictures import FaceFiles
 from infobottle_dfd.runs import Config, facts, pick_device, write_json
 from infobottle_dfd.training import start_of, train_epoch
 
