@@ -92,7 +92,7 @@ def bottleneck(
     starts: int = 20,       # Random beginnings for each price
     steps: int = 300,       # Rounds
 ) -> tuple[Tensor, Tensor]: # I(x;z) and I(z;y) of the best encoder for each price, bits, (b)
-    "Points of the information-bottleneck curve (Tishby et al. 1999), by iteration from random encoders."
+    "Points on or below the information-bottleneck curve (Tishby et al. 1999), by iteration from random encoders."
     beta = torch.as_tensor(beta, dtype=torch.float64).reshape(-1)
     q = (3 * torch.randn(starts, len(beta), len(p), values, dtype=torch.float64)).softmax(-1)
     for _ in range(steps):

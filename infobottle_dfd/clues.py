@@ -195,7 +195,7 @@ def photograph(
     p: Portrait,        # Painted in full
     masks: Tensor,      # Regions of the clues, (b 4 h w)
 ) -> Tensor:            # Pictures, (b 3 h w) uint8
-    "Forge mouth, seam and texture where the clues say so, then soften, add noise and expose."
+    "Tint the seam, soften, blur the mouth, add noise, lay on the texture, expose."
     blur = lambda x, k: F.avg_pool2d(F.pad(x, (k // 2,) * 4, mode="replicate"), k, 1)
     x, (_, mouth, seam, texture) = p.image, rearrange(masks, "b q h w -> q b 1 h w")
     on = lambda clue, lo, hi: (p.clue[clue] * p.uniform(lo, hi))[:, None]

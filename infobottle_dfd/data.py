@@ -214,7 +214,7 @@ def warning(
 def listing(
     rows: list[Face],       # Rows
 ) -> str:
-    "Fingerprint of names and labels, whatever their order."
+    "Fingerprint of file names, labels, splits, videos and people, whatever the order."
     text = "\n".join(sorted(f"{r.path.name} {r.label} {r.split} {r.video} {r.identity}"
                             for r in rows))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -20,7 +20,7 @@ def hat(
     cells: int,     # Of a map's side
     pixels: int,    # Of the face's side
 ) -> Tensor:        # Share of each cell in each pixel, (pixels cells); rows sum to 1
-    "Linear interpolation with cell j on pixel j s; the stride s is a power of two."
+    "Linear interpolation with cell j on pixel j r; the stride r is a power of two."
     stride = 2 ** math.ceil(math.log2(pixels / cells))
     place = (torch.arange(pixels) / stride).clamp(max=cells - 1)
     return (1 - (rearrange(place, "p -> p 1") - torch.arange(cells)).abs()).clamp_min(0)

@@ -33,7 +33,7 @@ def local_information(
     mode: str = "released",     # "paper" or "released"
     T: float | None = None,     # Temperature; None: the mode's own
 ) -> Tensor:                    # Nats; the sum over blocks, to be made large
-    "Estimate of sum_i I(z_i;y|Z without z_i) as the divergence between the heads with and without block i."
+    "Estimate of sum_i I(z_i;y|Z without z_i) by heads with and without block i; `released`: turned round, softened, / k."
     T = TEMPERATURE[mode] if T is None else T
     if mode == "paper":
         return soft_kl(out.logits_all, out.logits_without, T).mean(-1).sum()
@@ -45,7 +45,7 @@ def global_information_loss(
     mode: str = "released",     # "paper" or "released"
     T: float | None = None,     # Temperature; None: the mode's own
 ) -> Tensor:                    # Nats, >= 0, to be made small
-    "Estimate of I(Z;y) - I(G;y), what the fusion layer loses."
+    "Estimate of I(Z;y) - I(G;y), what the fusion layer loses; `released`: turned round, softened, / k."
     T = TEMPERATURE[mode] if T is None else T
     if mode == "paper":
         return soft_kl(out.logits_all, out.logits_global, T).mean()

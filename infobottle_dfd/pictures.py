@@ -69,7 +69,7 @@ def check_pictures(
 # %% ../nbs/05_pictures.ipynb #05-015
 def flip(
     x: Tensor,      # Faces, (b c h w)
-) -> Tensor:        # The same, half of them mirrored
+) -> Tensor:        # The same, each mirrored or not
     "Mirror each image or not."
     return torch.where(torch.rand(len(x), 1, 1, 1, device=x.device) < .5, x.flip(-1), x)
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
 
 from infobottle_dfd.aggregation import ForgeryDetector
@@ -29,7 +30,7 @@ def short(v):
 
 def measure(detector, sets):
     "Every number of the notebook, for one detector."
-    found, heats = {"auc_alone": [], "mass": [], "pointing": []}, []
+    found, heats = {"auc_alone": [], "mass": [], "pointing": [], "cover": []}, []
     with torch.inference_mode():
         outs = [detector(s.x.float() / 255) for s in sets]
     for s, out in zip(sets, outs):
@@ -39,12 +40,15 @@ def measure(detector, sets):
         gap = out.logits_alone[..., 1] - out.logits_alone[..., 0]
         found["auc_alone"].append([roc_auc_score(s.y, v) for v in gap])
         found["mass"].append(mass.mean(1)); found["pointing"].append(hit.float().mean(1)); heats.append(heat)
+        found["cover"].append(s.masks[fake].float().mean((0, 2, 3)))
     found["auc_alone"] = torch.tensor(found["auc_alone"]).T                            # (n q)
-    found |= {k: torch.stack(found[k], 1) for k in ("mass", "pointing")}               # (n q r)
+    found |= {k: torch.stack(found[k], 1) for k in ("mass", "pointing")} | {"cover": torch.stack(found["cover"])}     # (n q r), (q r)
     z, fake, heat = torch.cat([out.z for out in outs], 1), torch.cat([s.y for s in sets]) == 1, torch.cat(heats, 1)
     lost = influence(detector, z, z.mean(1))[:, fake]
     says = torch.cat([out.logits_alone for out in outs], 1).argmax(-1)
-    found |= {"influence": lost.mean(1), "hottest_is_costliest": (heat.sum((2, 3)).argmax(0) == lost.argmax(0)).float().mean(),
+    first = torch.stack([heat.sum((2, 3)).argmax(0), lost.argmax(0)])                     # the hottest block of a face, and the costliest
+    often = F.one_hot(first, len(z)).float().mean(1)
+    found |= {"influence": lost.mean(1), "hottest_is_costliest": (first[0] == first[1]).float().mean(), "by_chance": (often[0] * often[1]).sum(),
               "cka": cka(z), "overlap": overlap(heat), "agreement": (says[:, None] == says[None]).float().mean(-1)}
     return {k: short(t.tolist()) for k, t in found.items()}
 

@@ -1,6 +1,6 @@
 """Ablations on ClueFaces, small enough for a laptop: python nbs/results/small.py [--arms ce released ...] [--seeds 0 1 2]
 
-Every cell is one call of `fit` with the small preset below, about 20 s on one core, and the AUC of the test faces after
+Every cell is one call of `fit` with the small preset below, half a minute on an idle core, and the AUC of the test faces after
 JPEG, blur, noise and shrinking. `--splits shortcut eyes mouth seam texture` trains with one easy clue and three rare
 ones, or without the named clue, and fits fresh heads afterwards. One JSON a cell in nbs/results/small; finished cells
 are skipped.
