@@ -95,7 +95,8 @@ def level(
     "Metrics at one level, and a 95 % interval of the AUC over `units`, None if they are too few."
     y, groups = torch.tensor([r.label for r in rows]), units(rows)
     return {"groups": len(set(groups)),
-            "drawn": "people" if groups == [r.identity for r in rows] else "videos",
+            "drawn": "people" if groups == [r.identity for r in rows] else
+                     "videos" if any(r.video for r in rows) else "pictures",
             **metrics(y, p), "auc_95": interval(bootstrap_auc(y, p, groups), y, groups),
             "accuracy_at_val_threshold": metrics(y, p, threshold)["accuracy"]}
 
