@@ -1,4 +1,4 @@
-"""What the blocks of five detectors see: python nbs/results/maps.py [--arms released calm ...] [--seeds 0 1 2]
+"""What the blocks of six detectors see: python nbs/results/maps.py [--arms released calm ...] [--seeds 0 1 2]
 
 Each cell is the default run of `infobottle-train` with the losses of one arm (kept in runs/maps, so that it trains once) and
 the measures of nbs/09_explaining on faces with one clue alone. One JSON a cell in nbs/results/maps; finished cells are skipped.
@@ -20,7 +20,8 @@ from infobottle_dfd.runs import Config, load_run
 from infobottle_dfd.training import fit
 
 OUT = Path(__file__).parent / "maps"
-ARMS = {"one block, ce": dict(n=1, lil=False, gil=False), "four, ce": dict(lil=False, gil=False), "released": {}, "paper": dict(mode="paper"), "calm": dict(mode="calm")}
+ARMS = {"one block, ce": dict(n=1, lil=False, gil=False), "four, ce": dict(lil=False, gil=False), "heads": dict(mode="paper", weighting="fixed", alpha=0., beta=0.),
+        "released": {}, "paper": dict(mode="paper"), "calm": dict(mode="calm")}
 
 
 def short(v):
