@@ -19,7 +19,7 @@ setup(
     license="Apache-2.0",
     long_description=(here / "README.md").read_text(encoding="utf8"),
     long_description_content_type="text/markdown",
-    packages=find_packages(include=[cfg["lib_path"]]),
+    packages=find_packages(include=[cfg["lib_path"], cfg["lib_path"] + ".*"]),
     python_requires=">=" + cfg["min_python"],
     install_requires=lines("requirements"),
     extras_require={"faces": lines("faces_requirements"), "dev": lines("faces_requirements") + lines("dev_requirements")},

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision.transforms.v2.functional import to_pil_image
 
-from infobottle_dfd.clues import ClueFaces
+from infobottle_dfd.faces.clues import ClueFaces
 
 FIGURES = []
 
@@ -44,7 +44,7 @@ def face_folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory, face_folder):
     "A tiny run, trained on `face_folder`."
-    from infobottle_dfd.runs import Config
+    from infobottle_dfd.runs.config import Config
     from infobottle_dfd.training import fit
     torch.set_num_threads(2)
     out = tmp_path_factory.mktemp("runs") / "tiny"

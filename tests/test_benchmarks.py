@@ -3,10 +3,10 @@ import json
 
 import pytest
 
-from infobottle_dfd.benchmarks import read_benchmark
-from infobottle_dfd.blocks import InputError
-from infobottle_dfd.data import Face, cut, groups, leaks, warning
-from infobottle_dfd.layouts import FF_METHODS, FF_SPLIT, celeb_df, inventory
+from infobottle_dfd.faces.benchmarks import read_benchmark
+from infobottle_dfd.core import InputError
+from infobottle_dfd.faces.manifest import Face, cut, groups, leaks, warning
+from infobottle_dfd.faces.layouts import FF_METHODS, FF_SPLIT, celeb_df, inventory
 
 
 @pytest.fixture

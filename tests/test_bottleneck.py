@@ -7,8 +7,9 @@ import pytest
 import torch
 from scipy.optimize import brentq, minimize
 
-from infobottle_dfd.bottleneck import (block_table, bottleneck, bottleneck_step, clue_law, cross_entropy, encode, expected_kl,
-                                       gaussian_bottleneck, posterior)
+from infobottle_dfd.bottleneck import (block_table, bottleneck, bottleneck_step, clue_law,
+                                       cross_entropy, encode, expected_kl, gaussian_bottleneck,
+                                       posterior)
 from infobottle_dfd.information import H, I, profile
 
 RANDOM = np.random.default_rng(0)

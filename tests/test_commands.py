@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from infobottle_dfd import evaluation, predicting, preparing, training
+from infobottle_dfd import commands
+from infobottle_dfd.judging import evaluate as evaluation, predict as predicting
 
-MAINS = {"train": training.main, "evaluate": evaluation.main, "predict": predicting.main, "prepare": preparing.main}
+MAINS = {name: getattr(commands, name) for name in ("train", "evaluate", "predict", "prepare")}
 pytestmark = pytest.mark.usefixtures("few_faces")
 HEADER = "path,label,split,video,identity,method\n"
 
@@ -202,8 +203,8 @@ def test_runs_by_sets(call, face_folder, run_folder, tmp_path):
 
 def test_only_the_ranking_counts():
     "Scores near 1e-8 are no ties: a detector and the same one with all logits lowered are equally good, on one set and across two."
-    from infobottle_dfd.data import Face
-    from infobottle_dfd.tables import cell, compare, cross
+    from infobottle_dfd.faces.manifest import Face
+    from infobottle_dfd.judging.tables import cell, compare, cross
     rows = [Face(Path(str(i)), i % 2, video=f"v{i}") for i in range(200)]
     logits = torch.randn(200, generator=torch.Generator().manual_seed(0)) + torch.arange(200) % 2
     saved = {"trained_on": "A", "threshold": .5, "config": {}}
@@ -234,8 +235,8 @@ def test_too_few_groups_give_no_interval(call, face_folder, run_folder, tmp_path
 
 
 def test_video_scores_are_means_over_frames():
-    from infobottle_dfd.data import Face
-    from infobottle_dfd.intervals import by_video
+    from infobottle_dfd.faces.manifest import Face
+    from infobottle_dfd.judging.intervals import by_video
     rows = [Face(Path(str(i)), y, video=v, method=m) for i, (v, y, m) in enumerate([("a", 1, "x"), ("b", 0, ""), ("a", 1, "x"), ("a", 1, "z"), ("a", 0, "")])]
     videos, p = by_video(rows, torch.tensor([.2, .3, .6, .9, .1]))
     assert sorted(zip([(r.video, r.label, r.method) for r in videos], p.tolist())) == [(("a", 0, ""), pytest.approx(.1)), (("a", 1, "x"), pytest.approx(.4)), (("a", 1, "z"), pytest.approx(.9)), (("b", 0, ""), pytest.approx(.3))]
@@ -244,7 +245,7 @@ def test_video_scores_are_means_over_frames():
 def test_predict_videos_and_photographs(call, run_folder, face_folder, monkeypatch, tmp_path):
     "Faces are found in pictures and clips; every frame is in the JSON; a folder may hold both."
     from test_faces import film
-    from infobottle_dfd.clues import ClueFaces
+    from infobottle_dfd.faces.clues import ClueFaces
     folder = tmp_path / "mixed"
     film(folder / "clip.mp4", ClueFaces(2, 96, seed=3).x[0])
     Image.new("RGB", (160, 120), "grey").save(folder / "wall.jpg")
@@ -262,7 +263,7 @@ def test_predict_videos_and_photographs(call, run_folder, face_folder, monkeypat
 def test_faces_are_cut_as_they_were_for_training(call, face_folder, tmp_path):
     "The margin of infobottle-prepare goes with the run; --margin overrules it."
     from test_faces import film
-    from infobottle_dfd.clues import ClueFaces
+    from infobottle_dfd.faces.clues import ClueFaces
     lines = "".join(f"{p},{int(p.parent.name == 'fake')},,,,\n" for p in sorted(face_folder.rglob("*.png")))
     (tmp_path / "made").mkdir()
     (tmp_path / "made/manifest.csv").write_text(HEADER + lines)

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from infobottle_dfd.data import read_faces, with_splits
-from infobottle_dfd.learning import Learner, plan
-from infobottle_dfd.metrics import score
-from infobottle_dfd.pictures import FaceFiles
-from infobottle_dfd.runs import Config, load_run
-from infobottle_dfd.survival import saved_settings
+from infobottle_dfd.faces.manifest import read_faces, with_splits
+from infobottle_dfd.runs.step import Learner, plan
+from infobottle_dfd.judging.metrics import score
+from infobottle_dfd.faces.pictures import FaceFiles
+from infobottle_dfd.runs.checkpoint import load_run
+from infobottle_dfd.runs.config import Config
+from infobottle_dfd.runs.checkpoint import saved_settings
 from infobottle_dfd.training import make_data, validate
 
 ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -36,10 +37,10 @@ dist.barrier(); dist.destroy_process_group()
 '''
 SCORE = '''
 import sys, torch, torch.distributed as dist
-from infobottle_dfd.data import read_faces
-from infobottle_dfd.metrics import score
-from infobottle_dfd.pictures import FaceFiles
-from infobottle_dfd.runs import load_run
+from infobottle_dfd.faces.manifest import read_faces
+from infobottle_dfd.judging.metrics import score
+from infobottle_dfd.faces.pictures import FaceFiles
+from infobottle_dfd.runs.checkpoint import load_run
 dist.init_process_group("gloo")
 out = score(load_run(sys.argv[1])[0], FaceFiles(read_faces(sys.argv[2]), 32), batch=7)
 if dist.get_rank() == 1: torch.save(list(out[:4]), sys.argv[3])
@@ -173,11 +174,12 @@ def test_plan_is_balanced_and_loses_nothing():
 
 def test_presets_differ_where_they_say():
     from dataclasses import asdict
-    from infobottle_dfd.training import PRESETS, settings
+    from infobottle_dfd.commands import settings
+    from infobottle_dfd.runs.config import PRESETS
     subset, full = (asdict(settings([name, "--data", "x.csv"])[0]) for name in ("subset", "full"))
     assert {k for k in full if full[k] != subset[k]} == {"share"} and subset["share"] == .1
     assert settings([])[0] == Config() == PRESETS["toy"] and settings(["full", "--data", "x.csv", "--lr", "2e-3"])[0].lr == 2e-3
-    from infobottle_dfd.blocks import InputError
+    from infobottle_dfd.core import InputError
     with pytest.raises(InputError, match="name its manifest with --data"):
         settings(["full"])
 
@@ -185,7 +187,8 @@ def test_presets_differ_where_they_say():
 GO = '''
 import json, os, pathlib
 import torch
-from infobottle_dfd import runs, survival, training
+from infobottle_dfd import training
+from infobottle_dfd.runs import checkpoint as survival
 survival.KEEP, rank = 0., os.environ["RANK"]
 pathlib.Path("pid-" + rank).write_text(str(os.getpid()))
 whole = training.validate
@@ -246,8 +249,8 @@ def test_two_processes_killed_and_asked_to_stop_go_on(tmp_path, pair):
 
 
 def test_a_batch_of_one_image_a_process_is_refused(monkeypatch):
-    from infobottle_dfd.blocks import InputError
-    from infobottle_dfd.learning import Together
+    from infobottle_dfd.core import InputError
+    from infobottle_dfd.runs.step import Together
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="less than two images for each of 2 processes"):
         Together(Config(batch=2, device="cpu")).__enter__()

@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from infobottle_dfd import faces, preparing
-from infobottle_dfd.blocks import InputError
-from infobottle_dfd.clues import ClueFaces
-from infobottle_dfd.data import read_faces
+from infobottle_dfd.commands import prepare
+from infobottle_dfd.faces import prepare as preparing, video as faces
+from infobottle_dfd.core import InputError
+from infobottle_dfd.faces.clues import ClueFaces
+from infobottle_dfd.faces.manifest import read_faces
 
 FIXED = "def find(picture):\n    return [(20, 10, 60, 80)]\ndef two(picture):\n    return [(0, 0, 20, 20), (100, 40, 70, 70)]\ndef none(picture):\n    return []\ndef breaks(picture):\n    return 1 / 0\ndef five(picture):\n    return [(1, 2, 3, 4, .9)]\ndef outside(picture):\n    return [(5000, 5000, 9, 9), (20, 10, 0, 0)]\nnumber = 3\n"
+
+COMMAND = str(Path(sys.executable).with_name("infobottle-prepare"))
 
 
 def film(path, face=None, frames=12, **options):
@@ -53,7 +56,7 @@ def call(monkeypatch, capsys, *args):
     "Status, stdout, stderr of infobottle-prepare."
     monkeypatch.setattr(sys, "argv", ["infobottle-prepare", *map(str, args)])
     try:
-        preparing.main()
+        prepare()
         status = 0
     except SystemExit as e:
         status = e.code
@@ -125,7 +128,7 @@ def test_killed_and_called_again(films, monkeypatch, capsys):
         film(films / f"real/more {k}.mp4")
     slow = "import time\ndef find(picture):\n    time.sleep(.02)\n    return [(20, 10, 60, 80)]\n"
     (films.parent / "slow.py").write_text(slow)
-    command = [sys.executable, "-m", "infobottle_dfd.preparing", str(films), "out", "--frames", "6", "--size", "32", "--detector", "slow:find", "--workers", "1"]
+    command = [COMMAND, str(films), "out", "--frames", "6", "--size", "32", "--detector", "slow:find", "--workers", "1"]
     running = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     log = Path("out/done.jsonl")
     for _ in range(600):
@@ -238,7 +241,7 @@ def test_places_of_an_older_version_stay(films, monkeypatch, capsys):
 
 
 def test_links_are_followed_and_hidden_files_passed_over(films, tmp_path):
-    from infobottle_dfd.data import below
+    from infobottle_dfd.faces.manifest import below
     (tmp_path / "store").mkdir()
     (films / "fake/d.mkv").rename(tmp_path / "store/blob")
     (films / "fake/d.mkv").symlink_to(tmp_path / "store/blob")
@@ -251,7 +254,7 @@ def test_links_are_followed_and_hidden_files_passed_over(films, tmp_path):
 
 def test_a_killed_parent_leaves_no_workers(films):
     (films.parent / "slow.py").write_text("import time\ndef find(picture):\n    time.sleep(.5)\n    return [(20, 10, 60, 80)]\n")
-    running = subprocess.Popen([sys.executable, "-m", "infobottle_dfd.preparing", str(films), "out", "--detector", "slow:find", "--workers", "2"], stderr=subprocess.DEVNULL, start_new_session=True)
+    running = subprocess.Popen([COMMAND, str(films), "out", "--detector", "slow:find", "--workers", "2"], stderr=subprocess.DEVNULL, start_new_session=True)
     while not list(Path("out").rglob("*.jpg")):
         assert running.poll() is None
         time.sleep(.05)
@@ -282,7 +285,7 @@ def stuck(films, tmp_path):
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_while_a_detector_is_stuck(stuck, how):
     "Asked to stop: at once, in one sentence, with everything that was finished, and nobody is left."
-    running = subprocess.Popen([sys.executable, "-m", "infobottle_dfd.preparing", str(stuck), "out", "--detector", "stuck:find", "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True,
+    running = subprocess.Popen([COMMAND, str(stuck), "out", "--detector", "stuck:find", "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))     # a shell's `&` switches Ctrl-C off
     log = Path("out/done.jsonl")
     while not (log.exists() and len(log.read_bytes().splitlines()) == 6):

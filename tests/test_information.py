@@ -6,7 +6,8 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from infobottle_dfd.information import LAWS, H, I, gaussian_I, interaction, kl, law, marginal, pointwise_kl, profile
+from infobottle_dfd.information import (LAWS, H, I, gaussian_I, interaction, kl, law, marginal,
+                                        pointwise_kl, profile)
 
 RANDOM = np.random.default_rng(0)
 TABLES = torch.tensor(RANDOM.dirichlet(np.full(24, .3), 30).reshape(30, 2, 3, 2, 2))

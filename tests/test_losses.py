@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from infobottle_dfd.aggregation import Outputs
-from infobottle_dfd.losses import (CALM, AutomaticWeights, Witnesses, confidence, fixed_weights, global_information_loss,
-                                   local_information, objective)
+from infobottle_dfd.losses import (CALM, AutomaticWeights, Witnesses, confidence, fixed_weights,
+                                   global_information_loss, local_information, objective)
 
 CASES = json.loads((Path(__file__).parent / "official_losses.json").read_text())["cases"]
 LOGITS = ("logits_global", "logits_all", "logits_without")

@@ -4,7 +4,8 @@ import torch
 from torchvision.models import mobilenet_v2
 
 from infobottle_dfd.aggregation import ForgeryDetector, Heads, complements
-from infobottle_dfd.blocks import InputError, LocalBlocks, make_backbone
+from infobottle_dfd.blocks import LocalBlocks, make_backbone
+from infobottle_dfd.core import InputError
 
 
 def test_blocks_differ_at_step_0(tmp_path):

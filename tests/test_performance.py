@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from infobottle_dfd.aggregation import ForgeryDetector
-from infobottle_dfd.learning import Learner
+from infobottle_dfd.runs.step import Learner
 from infobottle_dfd.losses import objective
-from infobottle_dfd.runs import Config
+from infobottle_dfd.runs.config import Config
 
-RESULTS = Path(__file__).parent.parent / "nbs/results"
+RESULTS = Path(__file__).parent.parent / "nbs/experiments/results"
 sys.path.insert(0, str(RESULTS))
 from speed import nb  # noqa: E402
 

@@ -12,10 +12,12 @@ import time
 import pytest
 import torch
 
-from infobottle_dfd import survival, training
-from infobottle_dfd.learning import lr_at
-from infobottle_dfd.metrics import metrics
-from infobottle_dfd.runs import Config, load_run
+from infobottle_dfd import training
+from infobottle_dfd.runs import checkpoint as survival
+from infobottle_dfd.runs.step import lr_at
+from infobottle_dfd.judging.metrics import metrics
+from infobottle_dfd.runs.checkpoint import load_run
+from infobottle_dfd.runs.config import Config
 from infobottle_dfd.training import fit
 
 SMALL = Config(images=256, size=32, n=3, d=32, epochs=3, batch=16)
@@ -55,7 +57,8 @@ def test_best_epoch_is_chosen_on_val(tmp_path):
 LIVES = '''
 import io, json, os, signal, sys, traceback
 import torch
-from infobottle_dfd import runs, survival, training
+from infobottle_dfd import training
+from infobottle_dfd.runs import checkpoint as survival
 
 def live(data, out, kind, count):
     def die(*_):
