@@ -15,7 +15,6 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..core import InputError
