@@ -1,4 +1,4 @@
-"""What several test files share: settings of a tiny run, a list and a film of drawn faces, two processes."""
+"""What several test files share: the pages, settings of a tiny run, a list and a film of drawn faces, two processes."""
 import os
 import subprocess
 import sys
@@ -8,7 +8,9 @@ import av
 import numpy as np
 import torch
 
-ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(p for p in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+ENV = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 HEADER = "path,label,split,video,identity,method\n"
 TRAIN = ("--size", "32", "--n", "2", "--d", "8", "--epochs", "1", "--batch", "8")
