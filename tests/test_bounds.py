@@ -6,8 +6,6 @@ import pytest
 import torch
 
 from infobottle_dfd.bounds import barber_agakov, club, donsker_varadhan, infonce, nwj
-from infobottle_dfd.bottleneck import cross_entropy, expected_kl, posterior
-from infobottle_dfd.information import H
 
 RANDOM = np.random.default_rng(0)
 SCORES = torch.tensor(RANDOM.normal(size=(20, 7, 7)) * 2)
@@ -62,15 +60,6 @@ def test_gaussian_truth(rho):
     wrong = torch.sin(3 * x[:, :, None]) * y[:, None, :]
     for bound in (nwj, infonce):
         assert bound(wrong).mean() < truth
-
-
-def test_cross_entropy():
-    p = torch.tensor(RANDOM.dirichlet(np.ones(8), 10).reshape(10, 2, 2, 2))
-    axes = "... a b y"
-    true, other = posterior(p, axes, "b"), torch.tensor(RANDOM.dirichlet(np.ones(2), (10, 1, 2)))
-    torch.testing.assert_close(cross_entropy(p, axes, true), H(p, axes, "y|b", math.e))
-    torch.testing.assert_close(cross_entropy(p, axes, other) - cross_entropy(p, axes, true), expected_kl(p, axes, true, other))
-    assert cross_entropy(p[0], "a b y", torch.tensor([[[1., 0]]]).double()) == math.inf
 
 
 def test_half_precision_and_bad_shapes():
