@@ -73,7 +73,6 @@ def information(
 ) -> dict[str, list[float]]:        # Nats, one number a block
     "What each block knows alone and what it adds to the others, by cross-entropies of the heads."
     ce = lambda logits: F.cross_entropy(logits, y)
-    p = y.float().mean()
-    entropy = -(torch.xlogy(p, p) + torch.xlogy(1 - p, 1 - p))
+    entropy = torch.special.entr(y.bincount() / len(y)).sum()
     return {"alone": [float(entropy - ce(t)) for t in out.logits_alone],
             "added": [float(ce(t) - ce(out.logits_all)) for t in out.logits_without]}
