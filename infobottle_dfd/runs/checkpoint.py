@@ -18,11 +18,12 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from torch import nn
 
 from ..aggregation import ForgeryDetector
 from ..core import InputError, write
 from ..faces.manifest import listing, read_faces
-from .config import Config, differing, trained_on
+from .config import Config, differing, filled, trained_on
 from .machine import world
 from .step import Learner
 
@@ -125,7 +126,8 @@ def keep(
 def load_run(
     run: str | Path,                                # A run folder
     device: torch.device = torch.device("cpu"),     # Where to put the detector
-) -> tuple[ForgeryDetector, dict]:      # It; config, threshold, trained_on, epoch, val_auc, ...
+    detector: nn.Module | None = None,              # To be filled; None: as configured
+) -> tuple[nn.Module, dict]:           # It; config, threshold, trained_on, epoch, val_auc, ...
     "The best epoch of a run, ready to use. InputError if the folder holds none."
     path = Path(run) / "best.pt"
     if not path.is_file():
@@ -133,8 +135,8 @@ def load_run(
                          "name a folder made by infobottle-train")
     try:
         saved = torch.load(path, map_location=device, weights_only=True)
-        cfg = Config(**saved["config"])
-        detector = ForgeryDetector(cfg.n, cfg.d, cfg.backbone)
+        cfg = Config(**filled(saved["config"]))
+        detector = detector or ForgeryDetector(cfg.n, cfg.d, cfg.backbone)
         detector.load_state_dict(saved.pop("model"))
     except Exception as e:                              # a damaged file can raise anything
         raise InputError(f"{path}: not a detector of this version of the package "
