@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['Difference', 'by_seed', 'compare', 'dots', 'forest', 'checkout', 'results', 'commit', 'stamp', 'fill', 'read']
 
-# %% ../../nbs/experiments/00_cells.ipynb #fcaee6f2
+# %% ../../nbs/experiments/00_cells.ipynb #6ec1dd2d
 import json
+import shlex
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import infobottle_dfd
 from ..core import InputError, write
 
-# %% ../../nbs/experiments/00_cells.ipynb #cbc28ad9
+# %% ../../nbs/experiments/00_cells.ipynb #e86cd685
 class Difference(NamedTuple):
     "A mean difference and its 95 % interval over seeds."
     mean: float             # First arm minus second
@@ -33,7 +34,7 @@ class Difference(NamedTuple):
         return (f"{self.mean:+.3f} ({self.low:+.3f} to {self.high:+.3f})"
                 + ("" if self.sure else " n.s."))
 
-# %% ../../nbs/experiments/00_cells.ipynb #edbb16d4
+# %% ../../nbs/experiments/00_cells.ipynb #fd54251a
 def by_seed(
     cells: Iterable[dict],              # Each with "arm" and "seed"
     arm: str,                           # Which of them
@@ -48,7 +49,7 @@ def by_seed(
         found[c["seed"]] = value(c)
     return found
 
-# %% ../../nbs/experiments/00_cells.ipynb #2d3ae01e
+# %% ../../nbs/experiments/00_cells.ipynb #fe4a5eea
 def compare(
     cells: Iterable[dict],              # Each with "arm" and "seed"
     arm: str,                           # The one
@@ -70,7 +71,7 @@ def compare(
     mean = sum(x) / len(x) - sum(y) / len(y)
     return Difference(mean, float(low), float(high), tuple(both if paired else sorted({*a, *b})))
 
-# %% ../../nbs/experiments/00_cells.ipynb #109e8202
+# %% ../../nbs/experiments/00_cells.ipynb #9bac4f89
 def dots(
     ax,                                 # Axes of matplotlib
     values: dict[str, dict[int, float]],    # Arm -> seed -> number
@@ -84,7 +85,7 @@ def dots(
     ax.set_yticks(range(len(values)), [f"{arm} ({len(v)})" for arm, v in values.items()])
     ax.set_ylim(len(values) - .4, -.6)
 
-# %% ../../nbs/experiments/00_cells.ipynb #9450ffcd
+# %% ../../nbs/experiments/00_cells.ipynb #cbd7ec6c
 def forest(
     ax,                                 # Axes of matplotlib
     rows: dict[str, Difference],        # Arm, or what is said of the difference -> difference
@@ -99,13 +100,13 @@ def forest(
     ax.set_yticks(range(len(rows)), [f"{k} ({len(d.seeds)})" for k, d in rows.items()])
     ax.set_ylim(len(rows) - .4, -.6)
 
-# %% ../../nbs/experiments/00_cells.ipynb #3b9ee707
+# %% ../../nbs/experiments/00_cells.ipynb #58a27e3d
 def checkout() -> Path | None:
     "The repository this package is read from; None where it is installed without one."
     top = Path(infobottle_dfd.__file__).parents[1]
     return top if (top / "nbs/experiments").is_dir() else None
 
-# %% ../../nbs/experiments/00_cells.ipynb #0ba1ca0c
+# %% ../../nbs/experiments/00_cells.ipynb #ece8a665
 def results(
     name: str = "",     # Of an experiment
 ) -> Path:
@@ -113,7 +114,7 @@ def results(
     top = checkout()
     return (top / "nbs/experiments/results" if top else Path("results")) / name
 
-# %% ../../nbs/experiments/00_cells.ipynb #2625c942
+# %% ../../nbs/experiments/00_cells.ipynb #1f61bcca
 def commit() -> str | None:
     "The commit of this checkout, with a + if the package differs from it; None without one."
     git = lambda *words: subprocess.run(["git", "-C", str(checkout()), *words], text=True,
@@ -122,7 +123,7 @@ def commit() -> str | None:
         return None
     return name[:12] + "+" * bool(git("status", "--porcelain", "-uno", "--", "infobottle_dfd"))
 
-# %% ../../nbs/experiments/00_cells.ipynb #894102d4
+# %% ../../nbs/experiments/00_cells.ipynb #26a3a720
 def stamp(
     experiment: str,            # Name of a module of this folder
     words: dict[str, object],   # What its command was told of one cell, by option
@@ -130,13 +131,13 @@ def stamp(
     "Command, commit, device and versions, as every cell carries them."
     import torch
     from infobottle_dfd.runs.machine import facts
-    said = " ".join(f"--{k} {v}" for k, v in words.items())
+    said = " ".join(f"--{k} {shlex.quote(str(v))}" for k, v in words.items())
     found = facts(torch.device("cpu"))
     found["versions"] |= {"infobottle_dfd": infobottle_dfd.__version__}
     return {"command": f"python -m infobottle_dfd.experiments.{experiment} {said}",
             "commit": commit(), **found}
 
-# %% ../../nbs/experiments/00_cells.ipynb #3382960c
+# %% ../../nbs/experiments/00_cells.ipynb #587f80dc
 def fill(
     out: Path,                                  # Folder of the cells, made if need be
     plan: dict[str, Callable[[], dict]],        # Name of a cell -> what makes it
@@ -150,7 +151,7 @@ def fill(
             write(path, lambda p: p.write_text(json.dumps(cell) + "\n"))
             print(f"{name}: {said(cell)}", flush=True)
 
-# %% ../../nbs/experiments/00_cells.ipynb #5223d328
+# %% ../../nbs/experiments/00_cells.ipynb #12d6c4fb
 def read(
     folder: Path,           # With one JSON a cell
     pattern: str = "*.json",    # Which of them
