@@ -35,6 +35,9 @@ class Prepare:
     format: str = "jpg"             # jpg (quality 95) or png
     detector: str = "retinaface"    # retinaface, or your own as module:function
     workers: int = 0                # Processes; 0 takes one a core
+    # Pictures of a folder that are one video: none, stem, folder, or a regular expression
+    group_by: str | None = None
+    reader: str | None = None       # Where a folder holds several sets: one of them, as dfd
 
 # %% ../nbs/foundation/03_commands.ipynb #76d2756d
 def prepare() -> None:
@@ -109,6 +112,8 @@ class Evaluate:
     picture: Path | None = None     # Also draw AUCs and intervals here (PNG, PDF, SVG)
     device: str = "auto"            # auto, cpu or cuda
     workers: int = 0                # Loading processes
+    # Pictures of a folder that are one video: none, stem, folder, or a regular expression
+    group_by: str | None = None
 
 # %% ../nbs/foundation/03_commands.ipynb #7cfa35c1
 def evaluate() -> None:

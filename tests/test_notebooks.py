@@ -1,4 +1,4 @@
-"""The notebooks run, are clean, hold their outputs, and are in step with the library; the README's commands are those that CI runs."""
+"""The notebooks run, are clean, hold their outputs, and are in step with the library."""
 import ast
 import json
 import os
@@ -87,11 +87,3 @@ def test_public_things_are_documented():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_"):
                 assert ast.get_docstring(node), f"{path.name}: {node.name}"
-
-
-def test_ci_runs_the_readme(tmp_path):
-    "What .ci/run takes from README.md is the test command, whole."
-    readme = (ROOT / "README.md").read_text()
-    block = re.search(r"## Test\n.*?```sh\n(.*?)```", readme, re.S).group(1)
-    shown = subprocess.run(["bash", ".ci/run", "--show"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert shown.strip() == block.strip() and "venv" in block and "pytest" in block

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MODES', 'CHOICES', 'LEAST', 'AMOUNTS', 'FULL', 'PRESETS', 'NEVER', 'ANYTIME', 'BEFORE', 'Config', 'faults',
-           'trained_on', 'new_folder', 'anywhere', 'filled', 'saved_settings', 'differing']
+           'trained_on', 'new_folder', 'anywhere', 'filled', 'settings_of', 'saved_settings', 'differing']
 
 # %% ../../nbs/runs/01_config.ipynb #05-002
 import json
@@ -12,6 +12,7 @@ import math
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import get_type_hints
 
 from ..core import InputError
 
@@ -152,12 +153,23 @@ def filled(
     return {**BEFORE, **saved}
 
 # %% ../../nbs/runs/01_config.ipynb #417c83f8
+def settings_of(
+    saved: dict[str, object],       # As a file holds them; one of an older version names fewer
+) -> Config:
+    "Settings of a run. TypeError for a name that is none, or a value of another kind."
+    cfg = Config(**saved)
+    for k, kind in get_type_hints(Config).items():
+        fits = isinstance(v := getattr(cfg, k), int | float if kind is float else kind)
+        if not fits or isinstance(v, bool) and kind is not bool:
+            raise TypeError(f"{k} is {v!r}")
+    return cfg
+
 def saved_settings(
     out: Path,              # A run folder
 ) -> Config:
     "Settings of the run in a folder. InputError if there is none that could be resumed."
     try:
-        return Config(**filled(json.loads((out / "config.json").read_text())))
+        return settings_of(json.loads((out / "config.json").read_text()))
     except (OSError, ValueError, TypeError):
         raise InputError(f"{out}: no run to resume "
                          "(config.json is missing or unreadable)") from None
@@ -168,5 +180,5 @@ def differing(
     cfg: Config,            # Those asked for
 ) -> list[str]:
     "Names of the settings that differ and may not."
-    saved, asked = filled(saved), asdict(cfg)
+    saved, asked = asdict(Config()) | saved, asdict(cfg)
     return [k for k in {**saved, **asked} if k not in ANYTIME and saved.get(k) != asked.get(k)]

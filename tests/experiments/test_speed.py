@@ -2,20 +2,17 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from infobottle_dfd.aggregation import ForgeryDetector
-from infobottle_dfd.runs.step import Learner
 from infobottle_dfd.losses import objective
 from infobottle_dfd.runs.config import Config
+from infobottle_dfd.runs.step import Learner
 
-RESULTS = Path(__file__).parent.parent / "nbs/experiments/results"
-sys.path.insert(0, str(RESULTS))
-from speed import nb  # noqa: E402
+nb = pytest.importorskip("infobottle_dfd.experiments.speed")
 
 
 def labelled(count, size):
@@ -119,7 +116,7 @@ def test_compiled_agrees():
 
 def test_the_command_runs(tmp_path):
     out = tmp_path / "speed.json"
-    subprocess.run([sys.executable, RESULTS / "speed.py", "--quick", "--out", out], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "infobottle_dfd.experiments.speed", "--quick", "--out", out], check=True, stdout=subprocess.DEVNULL)
     found = json.loads(out.read_text())
     assert {r["what"] for r in found["rows"]} >= {"step", "inference", "small step", "small inference", "AdamW", "heads", "stage", "epoch"}
     assert all(r["best"] > 0 for r in found["rows"] if not r["what"].startswith("memory")) and found["matmul_gflops"]["float32"] > 0

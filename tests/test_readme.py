@@ -1,11 +1,14 @@
-"""The main job, as README.md gives it: infobottle-train with no arguments."""
+"""What README.md promises: the main job, and the tests that CI runs."""
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
 
 
 def test_default_run(tmp_path, figure):
@@ -21,3 +24,11 @@ def test_default_run(tmp_path, figure):
     assert seconds < 3 * 180 and memory < 4
     for word in ("test AUC", "accuracy", "log-loss", "AUC eyes", "AUC texture", "seconds", "run folder     runs/cluefaces-1"):
         assert word in done.stdout
+
+
+def test_ci_runs_the_readme(tmp_path):
+    "What .ci/run takes from README.md is the test command, whole."
+    readme = (ROOT / "README.md").read_text()
+    block = re.search(r"## Test\n.*?```sh\n(.*?)```", readme, re.S).group(1)
+    shown = subprocess.run(["bash", ".ci/run", "--show"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == block.strip() and "venv" in block and "pytest" in block

@@ -3,10 +3,10 @@ import json
 
 import pytest
 
-from infobottle_dfd.faces.benchmarks import read_benchmark
 from infobottle_dfd.core import InputError
-from infobottle_dfd.faces.manifest import Face, cut, groups, leaks, warning
+from infobottle_dfd.faces.benchmarks import read_benchmark
 from infobottle_dfd.faces.layouts import FF_METHODS, FF_SPLIT, celeb_df, inventory
+from infobottle_dfd.faces.manifest import leaks
 
 
 @pytest.fixture
@@ -146,22 +146,6 @@ def test_real_beside_train_is_refused(tree):
     with pytest.raises(InputError, match="some have none.*folders: all in train/, val/ or test/"):
         read_benchmark(tree())
     assert len(read_benchmark(tree() / "train").rows) == 2
-
-
-def test_groups_follow_people_through_swaps():
-    rows = [Face("a", 0, identity="p"), Face("b", 1, identity="p+q"), Face("c", 1, identity="q+r"), Face("d", 0, video="v"), Face("e", 1, video="v"), Face("f", 0)]
-    assert groups(rows).tolist() == [0, 0, 0, 1, 1, 2]
-
-
-def test_a_giant_group_stays_in_train():
-    rows = [Face(f"g{i}", i % 2, identity=f"a{i}+a{i + 1}") for i in range(80)] + [Face(f"s{i}", i % 2, video=f"v{i // 2}") for i in range(20)]
-    parts = cut(rows, {"val": .15})
-    assert 10 <= len(parts["val"]) <= 20 and all(r.video for r in parts["val"]) and cut(rows[::-1], {"val": .15}).keys() == parts.keys()
-
-
-def test_warning_names_and_counts():
-    rows = [Face(f"{k}{s}", 0, s, identity=f"p{k}") for k in range(5) for s in ("train", "test")]
-    assert warning(rows) == "warning: 5 identity names (p0, p1, p2, ...) in more than one split; scores may be memory"
 
 
 @pytest.mark.parametrize("text, word", [(b"", "is empty"), ("é".encode("latin-1"), "not plain text")])

@@ -7,49 +7,17 @@ import sys
 import time
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 from PIL import Image
 
+from helpers import FIXED, film
 from infobottle_dfd.commands import prepare
-from infobottle_dfd.faces import prepare as preparing, video as faces
 from infobottle_dfd.core import InputError
-from infobottle_dfd.faces.clues import ClueFaces
+from infobottle_dfd.faces import prepare as preparing
 from infobottle_dfd.faces.manifest import read_faces
 
-FIXED = "def find(picture):\n    return [(20, 10, 60, 80)]\ndef two(picture):\n    return [(0, 0, 20, 20), (100, 40, 70, 70)]\ndef none(picture):\n    return []\ndef breaks(picture):\n    return 1 / 0\ndef five(picture):\n    return [(1, 2, 3, 4, .9)]\ndef outside(picture):\n    return [(5000, 5000, 9, 9), (20, 10, 0, 0)]\nnumber = 3\n"
-
 COMMAND = str(Path(sys.executable).with_name("infobottle-prepare"))
-
-
-def film(path, face=None, frames=12, **options):
-    "A clip of 120 x 160 whose pictures grow lighter, with a face at the left."
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(path, "w") as out:
-        stream = out.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 160, 120, "yuv420p", 4_000_000
-        for t in range(frames):
-            picture = np.full((120, 160, 3), 20 + 8 * t % 200, np.uint8)
-            if face is not None:
-                picture[10:106, 8:104] = face.permute(1, 2, 0).numpy()
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        out.mux(stream.encode())
-
-
-@pytest.fixture
-def films(tmp_path, monkeypatch):
-    "Four clips, a photograph and a damaged file in real/ and fake/; and a module with detectors."
-    drawn = ClueFaces(4, 96, seed=3).x
-    for i, name in enumerate(("real/a b.mp4", "real/c.avi", "fake/a b.MP4", "fake/d.mkv")):
-        film(tmp_path / "films" / name, drawn[i])
-    (tmp_path / "films/fake/broken.mp4").write_bytes(b"I am no video")
-    Image.fromarray(np.full((120, 160, 3), 90, np.uint8)).save(tmp_path / "films/real/photo.jpg")
-    (tmp_path / "own.py").write_text(FIXED)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "films"
 
 
 def call(monkeypatch, capsys, *args):
@@ -63,17 +31,6 @@ def call(monkeypatch, capsys, *args):
     return status, *capsys.readouterr()
 
 
-@pytest.mark.parametrize("there, wanted, right", [(300, 3, [50, 150, 250]), (2, 5, [0, 1]), (0, 5, []), (1, 1, [0])])
-def test_moments(there, wanted, right):
-    assert faces.moments(there, wanted) == right
-
-
-def test_frames_are_the_ones_asked_for(films):
-    "Every picture of the clip has its own brightness."
-    for t, picture in faces.frames(films / "real/c.avi", 4):
-        assert abs(picture[60, 150].mean() - (20 + 8 * t)) < 4
-
-
 def test_a_cut_off_video_gives_what_is_left(tmp_path, monkeypatch):
     film(tmp_path / "long.avi", frames=60)
     whole = (tmp_path / "long.avi").read_bytes()
@@ -83,19 +40,6 @@ def test_a_cut_off_video_gives_what_is_left(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     done = preparing.cut_faces(tmp_path / "cut.avi", "cut", args)
     assert len(done["crops"]) >= 5 and done["problem"] == "breaks off early"
-
-
-@pytest.mark.parametrize("box", [(-30, -30, 60, 60), (140, 100, 60, 60), (0, 0, 400, 400), (70, 50, 4, 4)])
-def test_crop_stays_inside(box):
-    picture = np.full((120, 160, 3), 200, np.uint8)
-    assert np.asarray(faces.crop(picture, box, .2, 32)).min() == 200            # no black border
-
-
-def test_crop_is_centred():
-    picture = np.zeros((200, 200, 3), np.uint8)
-    picture[80:120, 60:140] = 255                                               # a bar 80 wide, 40 high
-    out = np.asarray(faces.crop(picture, (60, 80, 80, 40), .25, 120)).astype(int)[..., 0]
-    assert np.abs(out - out[::-1]).max() < 3 and np.abs(out - out[:, ::-1]).max() < 3 and out[60].mean() == pytest.approx(255 * 80 / 120, rel=.03)
 
 
 def test_prepare_with_several_processes(films, monkeypatch, capsys):
@@ -113,13 +57,6 @@ def test_several_faces_and_none(films, monkeypatch, capsys):
     assert "9  frames with several faces (largest taken)" in call(monkeypatch, capsys, *args)[1]
     status, _, err = call(monkeypatch, capsys, films, "none", "--frames", 2, "--detector", "own:none", "--workers", 1)
     assert status == 2 and "no face found in any of 6 videos" in err and not Path("none/manifest.csv").exists()
-
-
-def test_retinaface_finds_drawn_faces_in_large_and_small_pictures(films):
-    _, picture = next(faces.frames(films / "real/a b.mp4", 1))
-    (x, y, w, h), = faces.retinaface(picture)
-    (X, Y, W, H), = faces.retinaface(np.asarray(Image.fromarray(picture).resize((1280, 960))))
-    assert 8 <= x and x + w <= 110 and np.allclose(np.array([X, Y, W, H]) / 8, [x, y, w, h], atol=10)
 
 
 def test_killed_and_called_again(films, monkeypatch, capsys):
@@ -162,15 +99,6 @@ def test_deepfakebench_needs_no_detector(tmp_path, monkeypatch, capsys):
 def test_bad_options(films, monkeypatch, capsys, options, word):
     status, out, err = call(monkeypatch, capsys, films, "out", *options)
     assert status == 2 and word in err and len(err.splitlines()) == 1 and not out and not Path("out").exists()
-
-
-@pytest.mark.parametrize("error, word", [("No module named 'av'", r"infobottle_dfd\[faces\]"), ("libGL.so.1: cannot open shared object file", "opencv-python-headless")])
-def test_without_the_extra(films, monkeypatch, error, word):
-    def missing(name):
-        raise ImportError(error)
-    monkeypatch.setattr(faces.importlib, "import_module", missing)
-    with pytest.raises(InputError, match=word):
-        list(faces.frames(films / "real/c.avi", 2))
 
 
 @pytest.mark.skipif(not Path("../shared/data/ffpp_videos_c23").is_dir(), reason="the seven videos are not here")
@@ -238,18 +166,6 @@ def test_places_of_an_older_version_stay(films, monkeypatch, capsys):
     log.write_text("".join(json.dumps(done) + "\n" for done in lines))
     assert call(monkeypatch, capsys, *args)[0] == 0
     assert sorted(r.path for r in read_faces("out/manifest.csv")) == sorted(Path("out/faces").glob("?/*.jpg"))
-
-
-def test_links_are_followed_and_hidden_files_passed_over(films, tmp_path):
-    from infobottle_dfd.faces.manifest import below
-    (tmp_path / "store").mkdir()
-    (films / "fake/d.mkv").rename(tmp_path / "store/blob")
-    (films / "fake/d.mkv").symlink_to(tmp_path / "store/blob")
-    (films / "real/._c.avi").write_bytes(b"x")
-    (tmp_path / "linked").mkdir()
-    (tmp_path / "linked/inside").symlink_to(films)
-    assert [p.name for p in below(tmp_path / "linked", (".avi", ".mkv"))] == ["d.mkv", "c.avi"]
-    assert len(list(faces.frames(films / "fake/d.mkv", 3))) == 3
 
 
 def test_a_killed_parent_leaves_no_workers(films):
