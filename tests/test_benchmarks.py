@@ -5,7 +5,8 @@ import pytest
 
 from infobottle_dfd.faces.benchmarks import read_benchmark
 from infobottle_dfd.core import InputError
-from infobottle_dfd.faces.manifest import Face, cut, groups, leaks, warning
+from infobottle_dfd.faces.manifest import Face
+from infobottle_dfd.faces.splits import cut, groups, leaks, warning
 from infobottle_dfd.faces.layouts import FF_METHODS, FF_SPLIT, celeb_df, inventory
 
 

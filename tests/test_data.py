@@ -8,8 +8,9 @@ from torchvision.transforms.v2.functional import to_pil_image
 
 from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.clues import CLUES, ClueFaces, render
-from infobottle_dfd.faces.manifest import Face, cut, read_faces, with_splits
+from infobottle_dfd.faces.manifest import Face, read_faces
 from infobottle_dfd.faces.pictures import augment, load_face
+from infobottle_dfd.faces.splits import cut, with_splits
 
 
 def test_clues_are_where_the_masks_say():
@@ -110,7 +111,7 @@ def test_unknown_clue(kwargs):
 
 def test_the_cut_does_not_depend_on_how_a_path_is_written(tmp_path, face_folder, monkeypatch):
     "A manifest that mixes absolute and relative paths, called by its absolute name and by a relative one."
-    from infobottle_dfd.faces.manifest import leaks, with_splits
+    from infobottle_dfd.faces.splits import leaks
     shutil.copytree(face_folder, tmp_path / "mx/own")
     files = sorted((tmp_path / "mx/own").rglob("*.png"))
     lines = "".join(f"{p if i % 2 else p.relative_to(tmp_path / 'mx')},{int(p.parent.name == 'fake')},,,,\n" for i, p in enumerate(files))
@@ -123,7 +124,7 @@ def test_the_cut_does_not_depend_on_how_a_path_is_written(tmp_path, face_folder,
 
 
 def test_links_that_lead_in_circles(tmp_path, face_folder):
-    from infobottle_dfd.faces.manifest import below
+    from infobottle_dfd.faces.folders import below
     shutil.copytree(face_folder, tmp_path / "faces")
     (tmp_path / "faces/real/real").symlink_to("../real")
     (tmp_path / "faces/real/up").symlink_to("../..")

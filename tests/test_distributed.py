@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from infobottle_dfd.faces.manifest import read_faces, with_splits
+from infobottle_dfd.faces.manifest import read_faces
+from infobottle_dfd.faces.splits import with_splits
 from infobottle_dfd.runs.step import Learner, plan
 from infobottle_dfd.judging.metrics import score
 from infobottle_dfd.faces.pictures import FaceFiles

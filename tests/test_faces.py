@@ -241,7 +241,7 @@ def test_places_of_an_older_version_stay(films, monkeypatch, capsys):
 
 
 def test_links_are_followed_and_hidden_files_passed_over(films, tmp_path):
-    from infobottle_dfd.faces.manifest import below
+    from infobottle_dfd.faces.folders import below
     (tmp_path / "store").mkdir()
     (films / "fake/d.mkv").rename(tmp_path / "store/blob")
     (films / "fake/d.mkv").symlink_to(tmp_path / "store/blob")

@@ -13,8 +13,9 @@ from torch import Tensor
 from ..commands import Evaluate
 from ..core import (InputError, must_be_picture, must_have_folder, save_picture,
                                  write_json)
-from ..faces.manifest import Face, listing, read_faces, with_splits
+from ..faces.manifest import Face, listing, read_faces
 from ..faces.pictures import FaceFiles, check_pictures
+from ..faces.splits import with_splits
 from .metrics import score
 from .tables import cell, cross, draw
 from ..runs.checkpoint import load_run

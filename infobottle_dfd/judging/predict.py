@@ -23,8 +23,7 @@ from ..commands import Predict, Prepare
 from ..core import (InputError, must_be_picture, must_have_folder, save_picture,
                                  write_json)
 from ..explaining import block_maps, picture
-from ..faces.layouts import VIDEOS, is_video
-from ..faces.manifest import PICTURES, below
+from ..faces.folders import PICTURES, VIDEOS, below, is_video
 from ..faces.pictures import load_face
 from ..faces.video import Box, crop, frames, load_detector
 from .evaluate import must_be_numbers, newest_run
