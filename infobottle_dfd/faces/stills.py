@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['FORMATS', 'eight_bits', 'decode', 'unseen']
 
-# %% ../../nbs/faces/06_stills.ipynb #2d96d7c2
+# %% ../../nbs/faces/06_stills.ipynb #de9bae30
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from ..core import InputError
 
-# %% ../../nbs/faces/06_stills.ipynb #37c45e04
+# %% ../../nbs/faces/06_stills.ipynb #9ab38a49
 def eight_bits(
     picture: Image.Image,       # Of any mode
 ) -> Image.Image:               # RGB
@@ -29,7 +29,7 @@ def eight_bits(
         picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
     return picture.convert("RGB")
 
-# %% ../../nbs/faces/06_stills.ipynb #d8a161ea
+# %% ../../nbs/faces/06_stills.ipynb #e9cd4dc7
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
 
 def decode(
@@ -49,7 +49,7 @@ def decode(
         raise InputError(f"{path}: not a readable picture (damaged, cut off, or none of "
                          f"{', '.join(FORMATS)}); mend it or take it out") from None
 
-# %% ../../nbs/faces/06_stills.ipynb #623c277e
+# %% ../../nbs/faces/06_stills.ipynb #4b99cf4c
 def unseen(
     path: Path,     # A picture that can be decoded
 ) -> int:

@@ -23,9 +23,10 @@ from ..commands import Predict, Prepare
 from ..core import (InputError, must_be_picture, must_have_folder, save_picture,
                                  write_json)
 from ..explaining import block_maps, picture
+from ..faces.detector import Box, crop, load_detector
 from ..faces.folders import PICTURES, VIDEOS, below, is_video
 from ..faces.pictures import load_face
-from ..faces.video import Box, crop, frames, load_detector
+from ..faces.video import frames
 from .evaluate import must_be_numbers, newest_run
 from .metrics import score
 from ..runs.checkpoint import load_run
