@@ -23,9 +23,10 @@ from .aggregation import ForgeryDetector
 from .commands import train as main
 from .core import InputError, write, write_json
 from .faces.clues import CLUES, ClueFaces
-from .faces.manifest import Face, cut, read_faces, warning, with_splits
-from .faces.pictures import FaceFiles, check_pictures
-from .judging.intervals import by_video
+from .faces.manifest import Face, read_faces
+from .faces.pictures import FaceFiles, check_pictures, twins
+from .faces.splits import cut, warning, with_splits
+from .judging.levels import by_video
 from .judging.metrics import equal_error, information, metrics, score
 from .losses import Objective
 from .runs.checkpoint import (Rest, finished, go_on, keep, keep_last, no_trace,
