@@ -15,7 +15,7 @@ from .aggregation import ForgeryDetector
 from .blocks import look
 from .core import InputError
 
-# %% ../nbs/12_explaining.ipynb #84cbcb76
+# %% ../nbs/12_explaining.ipynb #dd461a58
 def grid(
     net: nn.Module,             # A backbone
     size: int,                  # Pixels of a face's side
