@@ -25,7 +25,7 @@ from .core import InputError, write, write_json
 from .faces.clues import CLUES, ClueFaces
 from .faces.manifest import Face, cut, read_faces, warning, with_splits
 from .faces.pictures import FaceFiles, check_pictures
-from .judging.intervals import by_video
+from .judging.levels import by_video
 from .judging.metrics import equal_error, information, metrics, score
 from .runs.checkpoint import (Rest, finished, go_on, keep, keep_last, load_run,
                                             no_trace, start_of)

@@ -4,6 +4,8 @@ import os
 import shutil
 import sys
 
+os.environ["OMP_NUM_THREADS"] = "1"             # tests run two at a time; before torch is imported
+
 import pytest
 import torch
 from helpers import HEADER
@@ -17,9 +19,14 @@ FIGURES = []
 
 
 @pytest.fixture
-def figure():
-    "Record a measured number, printed when all tests are through."
-    return FIGURES.append
+def figure(record_property):
+    "Record a measured number, printed when all tests are through, by whatever process they ran in."
+    return lambda line: record_property("figure", line)
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "call":
+        FIGURES.extend(value for name, value in report.user_properties if name == "figure")
 
 
 def pytest_configure(config):
@@ -51,10 +58,16 @@ def run_folder(tmp_path_factory, face_folder):
     "A tiny run, trained on `face_folder`."
     from infobottle_dfd.runs.config import Config
     from infobottle_dfd.training import fit
-    torch.set_num_threads(2)
     out = tmp_path_factory.mktemp("runs") / "tiny"
     fit(Config(data=str(face_folder), size=32, n=2, d=8, epochs=1, batch=8), out)
     return out
+
+
+@pytest.fixture
+def threads():
+    "Compute with so many threads, for one test."
+    yield torch.set_num_threads
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

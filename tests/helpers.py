@@ -1,4 +1,4 @@
-"""What several test files share: settings of a tiny run, a list and a film of drawn faces, two processes."""
+"""What several test files share: the pages, settings of a tiny run, a list and a film of drawn faces, two processes."""
 import os
 import subprocess
 import sys
@@ -8,7 +8,9 @@ import av
 import numpy as np
 import torch
 
-ENV = {**os.environ, "OMP_NUM_THREADS": "1"}
+ROOT = Path(__file__).parent.parent
+PAGES = sorted(p for p in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+ENV = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 HEADER = "path,label,split,video,identity,method\n"
 TRAIN = ("--size", "32", "--n", "2", "--d", "8", "--epochs", "1", "--batch", "8")
@@ -68,11 +70,31 @@ def film(path, face=None, frames=12, **options):
         out.mux(stream.encode())
 
 
-def two_processes(tmp_path, text, *args):
-    "Run a script in two processes that work together."
-    (tmp_path / "child.py").write_text(text)
+TWO = '''
+import os, sys, tempfile, traceback
+import torch, torchvision
+import torch.distributed as dist
+store, children = tempfile.mktemp(), []
+for rank in (0, 1):
+    if not (child := os.fork()):
+        try:
+            dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+            exec(compile(sys.argv[1], "script", "exec"), {"sys": sys, "torch": torch, "dist": dist, "args": sys.argv[2:]})
+            dist.barrier(), dist.destroy_process_group()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    children.append(child)
+sys.exit(any([os.waitpid(child, 0)[1] for child in children]))
+'''
+
+
+def two_processes(script, *args):
+    "Run a script in two processes that work together; torch is imported once for both."
     paths = os.pathsep.join([*(str(Path(__file__).parent / place) for place in ("", "runs")), *filter(None, [ENV.get("PYTHONPATH")])])
-    return subprocess.run([*TORCHRUN, str(tmp_path / "child.py"), *map(str, args)], env={**ENV, "PYTHONPATH": paths}, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", TWO, script, *map(str, args)], env={**ENV, "PYTHONPATH": paths}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def train(*args, processes=1, **options):

@@ -25,8 +25,9 @@ def test_frozen_heads():
         assert torch.equal(a, b)
 
 
-def test_complements_have_one_gradient():
+def test_complements_have_one_gradient(threads):
     "On several threads, the gradient of the leave-one-out complements is the same bits every time."
+    threads(4)
     def gradient():
         z = torch.randn(4, 64, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
         (complements(z) * torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))).sum().backward()

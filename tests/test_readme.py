@@ -8,9 +8,12 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+import pytest
+import torch
+from helpers import ROOT
 
 
+@pytest.mark.slow
 def test_default_run(tmp_path, figure):
     start = time.time()
     command = Path(sys.executable).parent / "infobottle-train"
@@ -32,3 +35,19 @@ def test_ci_runs_the_readme(tmp_path):
     block = re.search(r"## Test\n.*?```sh\n(.*?)```", readme, re.S).group(1)
     shown = subprocess.run(["bash", ".ci/run", "--show"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert shown.strip() == block.strip() and "venv" in block and "pytest" in block
+
+
+@pytest.mark.xfail(reason="README is written anew when the house stands", strict=True)
+def test_links_lead_somewhere():
+    readme = (ROOT / "README.md").read_text()
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in link]
+    assert links and not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_the_example_runs():
+    "The Python of README.md, with an objective that every part of the detector hears of."
+    code, = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    found = {}
+    exec(code, found)
+    heard = [p.grad is not None and p.grad.abs().sum() > 0 for p in found["detector"].blocks.parameters()]
+    assert torch.is_tensor(found["x"]) and sum(heard) > .9 * len(heard)

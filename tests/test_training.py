@@ -69,12 +69,10 @@ def test_a_linked_manifest_stays_where_it_is(tmp_path, face_folder):
 
 
 def test_torchrun(tmp_path, face_folder):
-    "One folder, one report, all faces counted once; a batch that cannot be shared is refused."
+    "One folder, one report, all faces counted once."
     running = train("--data", face_folder, *TRAIN, "--epochs", 2, "--mixup", .5, "--balance", "--clip", 5, processes=2, cwd=tmp_path)
     out, err = running.communicate(timeout=120)
     assert running.returncode == 0, err[-2000:]
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["some faces-1"] and out.count("test AUC") == 1
     report = json.loads((tmp_path / "runs/some faces-1/test.json").read_text())
     assert report["images"] == len(with_splits(read_faces(face_folder), face_folder)["test"])
-    refused = train("--data", face_folder, "--batch", 7, "--epochs", 1, processes=2, cwd=tmp_path)
-    assert "batch 7 cannot be shared by 2 processes" in refused.communicate(timeout=120)[1] and refused.returncode != 0

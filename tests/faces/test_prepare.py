@@ -78,10 +78,10 @@ def test_killed_and_called_again(films, monkeypatch, capsys):
     assert 3 <= before < 30 and not Path("out/manifest.csv").exists()
     with open(log, "ab") as file:
         file.write(b'{"path": "half a li')
-    assert call(monkeypatch, capsys, *command[3:])[0] == 0 and len(log.read_bytes().splitlines()) == 30
+    assert call(monkeypatch, capsys, *command[1:])[0] == 0 and len(log.read_bytes().splitlines()) == 30
     assert all(json.loads(line) for line in log.read_bytes().splitlines())
-    command[4] = "again"
-    assert call(monkeypatch, capsys, *command[3:])[0] == 0
+    command[2] = "again"
+    assert call(monkeypatch, capsys, *command[1:])[0] == 0
     assert Path("out/manifest.csv").read_text() == Path("again/manifest.csv").read_text()
 
 
@@ -210,7 +210,7 @@ def test_stopped_while_a_detector_is_stuck(stuck, how):
     start = time.time()
     (os.kill if how == signal.SIGTERM else os.killpg)(running.pid, how)       # Ctrl-C goes to all
     err = running.communicate(timeout=20)[1]
-    assert running.returncode == 130 and err.splitlines() == ["preparing.py: stopped"]
+    assert running.returncode == 130 and err.splitlines() == ["infobottle-prepare: stopped"]
     assert len(log.read_bytes().splitlines()) == 6 == len(list(Path("out").rglob("*.jpg")))
     while subprocess.run(["pgrep", "-g", str(running.pid)], capture_output=True).stdout:
         assert time.time() - start < 20
