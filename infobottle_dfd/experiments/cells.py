@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['Difference', 'by_seed', 'compare', 'dots', 'forest', 'checkout', 'results', 'commit', 'stamp', 'fill', 'read']
 
-# %% ../../nbs/experiments/00_cells.ipynb #fcaee6f2
+# %% ../../nbs/experiments/00_cells.ipynb #e64a5345
 import json
+import shlex
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -84,19 +85,20 @@ def dots(
     ax.set_yticks(range(len(values)), [f"{arm} ({len(v)})" for arm, v in values.items()])
     ax.set_ylim(len(values) - .4, -.6)
 
-# %% ../../nbs/experiments/00_cells.ipynb #9450ffcd
+# %% ../../nbs/experiments/00_cells.ipynb #588b6914
 def forest(
     ax,                                 # Axes of matplotlib
-    rows: dict[str, Difference],        # Arm, or what is said of the difference -> difference
+    rows: dict[str, Difference | None],     # Arm, or what is said of it -> difference, if any
     colours: dict[str, str],            # Row -> colour; grey where there is none
 ) -> None:
     "A row a difference: its mean, its interval, and a line at zero."
     ax.axvline(0, color="black", lw=.8)
     for i, (name, d) in enumerate(rows.items()):
+        if d is None: continue
         colour = colours.get(name, "#999999")
         ax.plot([d.low, d.high], [i, i], lw=2, color=colour)
         ax.plot(d.mean, i, "o", color=colour, mfc=colour if d.sure else "white")
-    ax.set_yticks(range(len(rows)), [f"{k} ({len(d.seeds)})" for k, d in rows.items()])
+    ax.set_yticks(range(len(rows)), [f"{k} ({len(d.seeds)})" if d else k for k, d in rows.items()])
     ax.set_ylim(len(rows) - .4, -.6)
 
 # %% ../../nbs/experiments/00_cells.ipynb #3b9ee707
@@ -122,7 +124,7 @@ def commit() -> str | None:
         return None
     return name[:12] + "+" * bool(git("status", "--porcelain", "-uno", "--", "infobottle_dfd"))
 
-# %% ../../nbs/experiments/00_cells.ipynb #894102d4
+# %% ../../nbs/experiments/00_cells.ipynb #c4ef03a0
 def stamp(
     experiment: str,            # Name of a module of this folder
     words: dict[str, object],   # What its command was told of one cell, by option
@@ -130,7 +132,7 @@ def stamp(
     "Command, commit, device and versions, as every cell carries them."
     import torch
     from infobottle_dfd.runs.machine import facts
-    said = " ".join(f"--{k} {v}" for k, v in words.items())
+    said = " ".join(f"--{k} {shlex.quote(str(v))}" for k, v in words.items())
     found = facts(torch.device("cpu"))
     found["versions"] |= {"infobottle_dfd": infobottle_dfd.__version__}
     return {"command": f"python -m infobottle_dfd.experiments.{experiment} {said}",
