@@ -21,11 +21,11 @@ from .core import InputError
 from .held_out import (
     WIDTH, as_blocks, as_codes, choose, deal, directions, features, head_of, loss_of)
 
-# %% ../nbs/10_audit.ipynb #8840a537
+# %% ../nbs/10_audit.ipynb #2bc41275
 def gaussian_truth(square: float) -> float:
     "I in nats of a fair label and a Gaussian whose two means lie sqrt(square) spreads apart."
     x, w = np.polynomial.hermite_e.hermegauss(80)
-    return math.log(2) - w @ np.logaddexp(0, -square / 2 - square ** .5 * x) / w.sum()
+    return float(math.log(2) - w @ np.logaddexp(0, -square / 2 - square ** .5 * x) / w.sum())
 
 # %% ../nbs/10_audit.ipynb #a83804e7
 def known(
@@ -103,7 +103,7 @@ def _fold(x, y, sets, train, inner, shuffles, seed) -> tuple[dict, np.ndarray, s
                     + [(loss[()] - judged(how[every], moved)).sum()])
     return loss, np.array(null), how[every][0]
 
-# %% ../nbs/10_audit.ipynb #fa52040f
+# %% ../nbs/10_audit.ipynb #3cd7129b
 def _estimates(loss, null, but, groups, unit) -> dict:
     "From losses by set of blocks (b), and nulls (s 2n+1), to estimates, errors and verdicts."
     every, null = but[()], null / unit
@@ -123,19 +123,19 @@ def _estimates(loss, null, but, groups, unit) -> dict:
         "verdict": words, **({"pairs": table[..., 0].tolist(), "pairs_se": table[..., 1].tolist()}
                             if np.isfinite(table).all() else {})}
 
-def _beside(z: list[np.ndarray], y: np.ndarray, unit: float) -> dict:
+def _beside(z: list[np.ndarray], y: np.ndarray, share: np.ndarray, unit: float) -> dict:
     "H(y), the neighbour estimate on eight directions a block, and what was not looked at."
     rate, k = np.bincount(y) / len(y), min(3, min(np.bincount(y)) - 1)
-    kept, share = zip(*(directions(t, np.full(len(y), True), max(8, WIDTH // len(z))) for t in z))
+    kept = [directions(t, np.full(len(y), True), 8)[0] for t in z]
     near = lambda x: neighbours(torch.tensor(x), torch.tensor(y), k) / unit
-    return {"entropy": float(-(rate * np.log(rate)).sum() / unit), "share": [*share],
-            "together_neighbours": near(np.hstack([t[:, :8] for t in kept])),
-            "alone_neighbours": [near(t[:, :8]) for t in kept],
+    return {"entropy": float(-(rate * np.log(rate)).sum() / unit), "share": share.tolist(),
+            "together_neighbours": near(np.hstack(kept)),
+            "alone_neighbours": [near(t) for t in kept],
             "warnings": [f"block {i}: the directions looked at hold {s:.0%} of its variance; what lies "
                          "in the others is not seen, and the truth may be higher"
                          for i, s in enumerate(share, 1) if s < .5]}
 
-# %% ../nbs/10_audit.ipynb #da86bc60
+# %% ../nbs/10_audit.ipynb #ce43a7eb
 def audit(
     z,                          # Features: (n b d), or a list of n arrays (b d_i); numpy or torch
     y,                          # Labels of any kind, k of them, (b)
@@ -160,17 +160,17 @@ def audit(
     but = {p: tuple(i for i in every if i not in p)
            for k in range(2 + pairs) for p in combinations(every, k)}
     sets = {(), *but.values(), *((i,) for i in every)}
-    loss, null, heads = {s: np.empty(b) for s in sets}, 0, []
+    loss, null, heads, share = {s: np.empty(b) for s in sets}, 0, [], 0
     for f in range(folds):
         train, inner = fold != f, np.full(b, -1)
-        x = [directions(t, train, max(8, WIDTH // n))[0] for t in z]
+        x, held = zip(*(directions(t, train, max(8, WIDTH // n)) for t in z))
         inner[train] = deal(y[train], as_codes(groups[train], train.sum(), "groups"), 2, g)
         with config_context(assume_finite=True, skip_parameter_validation=True):    # checked above
-            lost, found, kind = _fold(x, y, sets, train, inner, rows, seed)
+            lost, found, kind = _fold([*x], y, sets, train, inner, rows, seed)
         for s in sets:
             loss[s][~train] = lost[s]
-        null, heads = null + found / b, heads + [kind]
-    said = _estimates(loss, null, but, groups, math.log(base)) | _beside(z, y, math.log(base))
+        null, heads, share = null + found / b, heads + [kind], share + np.array(held) / folds
+    said = _estimates(loss, null, but, groups, math.log(base)) | _beside(z, y, share, math.log(base))
     for w in said["warnings"]:
         warnings.warn(w, stacklevel=2)
     return Audit(unit={math.e: "nats", 2: "bits"}.get(base, f"log {base:g}"), faces=b, folds=folds,
