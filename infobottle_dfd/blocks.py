@@ -42,7 +42,7 @@ def look(
     net.train(training)
     return maps.shape
 
-# %% ../nbs/05_blocks.ipynb #1c1509fe
+# %% ../nbs/05_blocks.ipynb #7ef3da0f
 BACKBONES = ("tiny", "resnet34", "efficientnet_b0", "mobilenet_v2", "convnext_tiny", "vit_b_16")
 
 def last_map(
@@ -63,7 +63,8 @@ class MapsOnly(nn.Module):
         net: nn.Module,     # The whole classification model
     ):
         super().__init__()
-        self.net = create_feature_extractor(net, {last_map(net): "maps"})
+        self.net = create_feature_extractor(net, {last_map(net): "maps"},
+                                           suppress_diff_warning=True)
 
     def forward(
         self,
@@ -76,11 +77,11 @@ class MapsOnly(nn.Module):
             maps = rearrange(maps[:, 1:], "b (h w) f -> b f h w", h=h)
         return maps
 
-# %% ../nbs/05_blocks.ipynb #e029708d
+# %% ../nbs/05_blocks.ipynb #a5479f1c
 BUILT = {  # Beginning of a name: what else its builder must be told, for faces of s pixels
     "vit": lambda s: {"image_size": s}, "maxvit": lambda s: {"input_size": (s, s)},
-    "googlenet": lambda s: {"transform_input": True, "init_weights": True},     # own colour scale
-    "inception": lambda s: {"transform_input": True, "init_weights": True}}
+    "googlenet": lambda s: {"transform_input": True, "init_weights": False},     # own colour scale
+    "inception": lambda s: {"transform_input": True, "init_weights": False}}
 
 def cut(
     name: str,      # Of a classification model of torchvision

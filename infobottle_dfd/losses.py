@@ -85,7 +85,7 @@ def cross_entropy(
     return n * F.cross_entropy(rearrange(logits.float(), "n b k -> b k n"),
                                repeat(y, "b ... -> b ... n", n=n))
 
-# %% ../nbs/07_losses.ipynb #58c3c8dc
+# %% ../nbs/07_losses.ipynb #20b12517
 def objective(
     out: Outputs,               # A detector's outputs
     y: Tensor,                  # Labels, (b), or opinions about them, (b k)
@@ -136,7 +136,7 @@ def fixed_weights(
     weight = {"lil": alpha, "gil": beta}
     return sum(weight.get(name, 1.) * value for name, value in terms.items())
 
-# %% ../nbs/07_losses.ipynb #ffc16c42
+# %% ../nbs/07_losses.ipynb #c1f3ac26
 class Objective(nn.Module):
     "What is asked of a detector: terms by name, the heads they alone need, and their weights."
     reads = ("logits_global",)      # of the outputs; the others need not be there
@@ -159,7 +159,7 @@ class Objective(nn.Module):
         "What an optimiser makes small."
         return self.weights(terms) if self.weights else sum(terms.values())
 
-# %% ../nbs/07_losses.ipynb #820918c5
+# %% ../nbs/07_losses.ipynb #8521dd47
 class AllHeads(Objective):
     "Cross-entropies of the verdict, of the head on Z and of those without a block; nothing else."
     reads, fits_heads = ("logits_global", "logits_all", "logits_without"), True
@@ -169,7 +169,7 @@ class AllHeads(Objective):
         heads = out[:2] if len(out.logits_without) == 1 else out[:3]
         return {"ce": sum(cross_entropy(logits, y) for logits in heads)}
 
-# %% ../nbs/07_losses.ipynb #421c9096
+# %% ../nbs/07_losses.ipynb #58e33c69
 class Paper(Objective):
     "The paper's three terms by the mathematics, every head fitted: `ce`, `lil`, `gil`."
     mode, reads, options = "paper", AllHeads.reads, ("lil", "gil", "weighting", "alpha", "beta")
@@ -192,7 +192,8 @@ class Paper(Objective):
             raise InputError(f"unknown weighting '{weighting}'; choose automatic or fixed")
         if weighting == "automatic":
             if (alpha, beta) != (1, 1):
-                raise InputError("alpha and beta need weighting fixed; set it, or leave them away")
+                raise InputError("alpha and beta are fixed weights; set weighting to fixed, "
+                                 "or leave them away")
             self.weights = AutomaticWeights(["ce", *["lil"] * self.lil, *["gil"] * gil])
 
     def forward(self, out: Outputs, y: Tensor) -> dict[str, Tensor]:
@@ -207,7 +208,7 @@ class Released(Paper):
     "The same terms with the values and gradients of the published code."
     mode = "released"
 
-# %% ../nbs/07_losses.ipynb #e6ec0ae7
+# %% ../nbs/07_losses.ipynb #4a715a9f
 class Calm(Objective):
     "Every block is asked alone, by a witness that must not be sure: `ce` and `calm`."
     reads = ("logits_global", "logits_all", "z")
@@ -223,7 +224,7 @@ class Calm(Objective):
         ce = sum(cross_entropy(t, y) for t in (out.logits_global, out.logits_all, said))
         return {"ce": ce, "calm": self.price * confidence(said)}
 
-# %% ../nbs/07_losses.ipynb #8c2dfc17
+# %% ../nbs/07_losses.ipynb #390cbe9c
 OBJECTIVES = {"released": Released, "paper": Paper, "calm": Calm,
               "cross-entropy": Objective, "heads": AllHeads}
 
