@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['FORMATS', 'eight_bits', 'decode', 'unseen']
 
-# %% ../../nbs/faces/06_stills.ipynb #2d96d7c2
+# %% ../../nbs/faces/06_stills.ipynb #2551c9a1
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image, ImageOps
 
 from ..core import InputError
 
-# %% ../../nbs/faces/06_stills.ipynb #37c45e04
+# %% ../../nbs/faces/06_stills.ipynb #9ab38a49
 def eight_bits(
     picture: Image.Image,       # Of any mode
 ) -> Image.Image:               # RGB
@@ -29,12 +30,12 @@ def eight_bits(
         picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
     return picture.convert("RGB")
 
-# %% ../../nbs/faces/06_stills.ipynb #d8a161ea
+# %% ../../nbs/faces/06_stills.ipynb #2045ab28
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
 
 def decode(
-    path: Path,         # A picture
-) -> np.ndarray:        # RGB, (h w c) uint8
+    path: Path | BytesIO,   # A picture
+) -> np.ndarray:            # RGB, (h w c) uint8
     "A picture, upright. InputError if it is damaged, too large, or of a kind that is not known."
     try:
         with Image.open(path, formats=FORMATS) as file:
@@ -49,7 +50,7 @@ def decode(
         raise InputError(f"{path}: not a readable picture (damaged, cut off, or none of "
                          f"{', '.join(FORMATS)}); mend it or take it out") from None
 
-# %% ../../nbs/faces/06_stills.ipynb #623c277e
+# %% ../../nbs/faces/06_stills.ipynb #4b99cf4c
 def unseen(
     path: Path,     # A picture that can be decoded
 ) -> int:
