@@ -35,6 +35,9 @@ class Prepare:
     format: str = "jpg"             # jpg (quality 95) or png
     detector: str = "retinaface"    # retinaface, or your own as module:function
     workers: int = 0                # Processes; 0 takes one a core
+    # Pictures of a folder that are one video: none, stem, folder, or a regular expression
+    group_by: str | None = None
+    reader: str | None = None       # Where a folder holds several sets: one of them, as dfd
 
 # %% ../nbs/foundation/03_commands.ipynb #76d2756d
 def prepare() -> None:
@@ -109,6 +112,8 @@ class Evaluate:
     picture: Path | None = None     # Also draw AUCs and intervals here (PNG, PDF, SVG)
     device: str = "auto"            # auto, cpu or cuda
     workers: int = 0                # Loading processes
+    # Pictures of a folder that are one video: none, stem, folder, or a regular expression
+    group_by: str | None = None
 
 # %% ../nbs/foundation/03_commands.ipynb #7cfa35c1
 def evaluate() -> None:
@@ -125,9 +130,10 @@ class Predict:
     files: Files                    # Pictures, videos, folders of them
     run: Path | None = None         # Run folder; without it the newest under runs/
     crops: bool = False             # Pictures are crops of one face already, as in training
-    frames: int = 32                # Frames taken of a video
-    margin: float | None = None     # Around a face, as a share of its box; without it the run's
-    detector: str = "retinaface"    # Finds faces: retinaface, or your own as module:function
+    frames: int | None = None       # Frames taken of a video; without it as in training
+    margin: float | None = None     # Around a face, as a share of its box; without it as in training
+    # Finds faces: retinaface, or your own as module:function; without it as in training
+    detector: str | None = None
     json: Path | None = None        # Also write every face's score here
     picture: Path | None = None     # Also draw faces and heatmaps (PNG, PDF, SVG); just one video
     device: str = "auto"            # auto, cpu or cuda
