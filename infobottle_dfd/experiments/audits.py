@@ -5,17 +5,16 @@
 # %% auto #0
 __all__ = ['ARMS', 'KEPT', 'spread', 'one', 'main']
 
-# %% ../../nbs/experiments/05_audits.ipynb #8ca82d4c
+# %% ../../nbs/experiments/05_audits.ipynb #809a1e41
 import argparse
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ..audit import audit, gaussian_truth, known
 from ..core import command
-from .cells import fill, read, results, stamp
+from .cells import fill, results, stamp
 
 # %% ../../nbs/experiments/05_audits.ipynb #a0630870
 def spread(seed: int, faces: int = 2000, d: int = 512) -> tuple[np.ndarray, np.ndarray, dict]:
@@ -25,8 +24,8 @@ def spread(seed: int, faces: int = 2000, d: int = 512) -> tuple[np.ndarray, np.n
     x[0] += 1.5 / d ** .5 * (y[:, None] - .5)
     return x, y, {"together": truth, "alone": [truth, 0.], "added": [truth, 0.]}
 
-# %% ../../nbs/experiments/05_audits.ipynb #de29bdae
-ARMS = {"few": (lambda seed: known(seed, 8, 500, (1.5, 1, 0)), 5),      # what is drawn, shuffles
+# %% ../../nbs/experiments/05_audits.ipynb #7bb35d54
+ARMS = {"few": (lambda seed: known(seed, 8, 500, (1.5, 1, 0)), 5),      # What is drawn, shuffles
         "8": (lambda seed: known(seed, 8), 20), "64": (lambda seed: known(seed, 64), 20),
         "512": (lambda seed: known(seed, 512), 20), "spread": (spread, 5)}
 KEPT = [k + tag for k in ("together", "alone", "added") for tag in ("", "_se", "_null")] + ["verdict"]
