@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['gaussian_truth', 'known', 'Audit', 'audit', 'picture']
 
-# %% ../nbs/10_audit.ipynb #a6fcd039
+# %% ../nbs/10_audit.ipynb #1803b5fa
 import math
 import warnings
 from itertools import combinations
@@ -21,13 +21,13 @@ from .core import InputError
 from .held_out import (
     WIDTH, as_blocks, as_codes, choose, deal, directions, features, head_of, loss_of)
 
-# %% ../nbs/10_audit.ipynb #00f3f421
+# %% ../nbs/10_audit.ipynb #2bc41275
 def gaussian_truth(square: float) -> float:
     "I in nats of a fair label and a Gaussian whose two means lie sqrt(square) spreads apart."
     x, w = np.polynomial.hermite_e.hermegauss(80)
     return float(math.log(2) - w @ np.logaddexp(0, -square / 2 - square ** .5 * x) / w.sum())
 
-# %% ../nbs/10_audit.ipynb #41d09fc2
+# %% ../nbs/10_audit.ipynb #a83804e7
 def known(
     seed: int,
     d: int = 512,                       # Features a block
@@ -47,21 +47,21 @@ def known(
     return z, y, {"together": all_, "alone": [gaussian_truth(s) for s in square],
                   "added": [all_ - gaussian_truth(sum(square) - s) for s in square]}
 
-# %% ../nbs/10_audit.ipynb #d748135f
+# %% ../nbs/10_audit.ipynb #d28da456
 def _shuffled(fold: np.ndarray, groups: np.ndarray, g: np.random.Generator) -> np.ndarray:
     "Exchange the faces of whole groups within each fold: a permutation, (b)."
     rows, key = np.empty_like(fold), g.permutation(groups.max() + 1)[groups]
     rows[np.lexsort((groups, fold))] = np.lexsort((key, fold))
     return rows
 
-# %% ../nbs/10_audit.ipynb #f42c2a54
+# %% ../nbs/10_audit.ipynb #ea6630bd
 def _gain(less: np.ndarray, more: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
     "Mean difference of paired losses (b), and its standard error over groups."
     d = less - more
     sums = np.bincount(groups, d - d.mean())
     return float(d.mean()), float(np.sqrt((sums ** 2).sum() * len(sums) / (len(sums) - 1)) / len(d))
 
-# %% ../nbs/10_audit.ipynb #087557dd
+# %% ../nbs/10_audit.ipynb #cf0d2dd7
 class Audit(SimpleNamespace):
     "What blocks know; `vars` makes it a dictionary for JSON, `print` a table."
 
@@ -84,7 +84,7 @@ class Audit(SimpleNamespace):
             rows.append(f"{i + 1:<5}{a}{b}{self.alone_neighbours[i]:7.3f}     {word}")
         return "\n".join(rows + [f"warning: {w}" for w in self.warnings])
 
-# %% ../nbs/10_audit.ipynb #1096a198
+# %% ../nbs/10_audit.ipynb #fb4f4c3d
 def _fold(x, y, sets, train, inner, shuffles, seed) -> tuple[dict, np.ndarray, str]:
     "Heads on all sets of blocks and on shuffled rows: losses of the test faces, nulls (s 2n+1), head."
     every, test = tuple(range(len(x))), ~train
@@ -103,7 +103,7 @@ def _fold(x, y, sets, train, inner, shuffles, seed) -> tuple[dict, np.ndarray, s
                     + [(loss[()] - judged(how[every], moved)).sum()])
     return loss, np.array(null), how[every][0]
 
-# %% ../nbs/10_audit.ipynb #2f380412
+# %% ../nbs/10_audit.ipynb #ca98b222
 def _estimates(loss, null, but, groups, unit) -> dict:
     "From losses by set of blocks (b), and nulls (s 2n+1), to estimates, errors and verdicts."
     every, null = but[()], null / unit
@@ -135,7 +135,7 @@ def _beside(z: list[np.ndarray], y: np.ndarray, share: np.ndarray, unit: float) 
                          "in the others is not seen, and the truth may be higher"
                          for i, s in enumerate(share, 1) if s < .5]}
 
-# %% ../nbs/10_audit.ipynb #5546f9fe
+# %% ../nbs/10_audit.ipynb #9eb5e2ec
 def audit(
     z,                          # Features: (n b d), or a list of n arrays (b d_i); numpy or torch
     y,                          # Labels of any kind, k of them, (b)
@@ -176,7 +176,7 @@ def audit(
     return Audit(unit={math.e: "nats", 2: "bits"}.get(base, f"log {base:g}"), faces=b, folds=folds,
                  groups=int(groups.max()) + 1, shuffles=shuffles, seed=seed, heads=heads, **said)
 
-# %% ../nbs/10_audit.ipynb #20b2dda3
+# %% ../nbs/10_audit.ipynb #2ef416f3
 def picture(
     result: Audit,
 ) -> object:      # Figure of matplotlib
