@@ -52,7 +52,7 @@ def as_codes(values, faces: int, name: str) -> np.ndarray:
     try:
         return np.unique(values, return_inverse=True)[1]
     except TypeError:
-        raise InputError(f"{name} mixes kinds that have no order; name them all by strings") from None
+        raise InputError(f"{name} mixes kinds without an order; name them all by strings") from None
 
 # %% ../nbs/foundation/05_held_out.ipynb #c3f8ca03
 def deal(y: np.ndarray, groups: np.ndarray, folds: int, g: np.random.Generator) -> np.ndarray:
@@ -71,10 +71,11 @@ def deal(y: np.ndarray, groups: np.ndarray, folds: int, g: np.random.Generator) 
 WIDTH = 128     # Directions of all blocks together
 
 def directions(block: np.ndarray, train: np.ndarray, width: int) -> tuple[np.ndarray, float]:
-    "Leading components of the training rows, (b width), first of spread 1; what they hold of the others."
+    "Leading components of the training rows (b width); the share of the others they hold."
     spread = block[train].std(0)
     block = (block - block[train].mean(0)) / np.where(spread > 0, spread, 1)
-    pca = PCA(min(width, block.shape[1], train.sum()), svd_solver="covariance_eigh").fit(block[train])
+    width = min(width, block.shape[1], train.sum())
+    pca = PCA(width, svd_solver="covariance_eigh").fit(block[train])
     found = pca.transform(block)
     share = (found[~train] ** 2).sum() / max((block[~train] ** 2).sum(), 1e-9)      # of variance
     return found / pca.explained_variance_[0] ** .5, float(share)
@@ -93,7 +94,8 @@ def features(x: list[np.ndarray], train: np.ndarray, kind: str, seed: int) -> np
     few = few / few[train].std(0).clip(1e-9)
     if kind == "linear":
         return few
-    bumps = Nystroem(gamma=BUMPS[kind] / few.shape[1], n_components=min(100, train.sum()), random_state=seed)
+    bumps = Nystroem(gamma=BUMPS[kind] / few.shape[1], n_components=min(100, train.sum()),
+                     random_state=seed)
     return bumps.fit(few[train]).transform(few)
 
 # %% ../nbs/foundation/05_held_out.ipynb #5a5baa49
@@ -121,7 +123,7 @@ def loss_of(
 
 # %% ../nbs/foundation/05_held_out.ipynb #88accc17
 def choose(x: list[np.ndarray], y: np.ndarray, inner: np.ndarray, seed: int) -> tuple[str, float]:
-    "The head with the least loss over folds of the training faces; curved if a standard error better."
+    "The head with the least loss over inner folds; curved if it is a standard error better."
     loss = {how: [] for how in HEADS}
     for fold in range(inner.max() + 1):
         train, test = (inner >= 0) & (inner != fold), inner == fold
