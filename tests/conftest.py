@@ -47,7 +47,7 @@ def face_folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("data") / "some faces"
     drawn = ClueFaces(60, 48, seed=77)
     for i, (x, y) in enumerate(zip(drawn.x, drawn.y)):
-        file = root / ("fake" if y else "real") / f"face {i}.png"
+        file = root / ("fake" if y else "real") / f"face {chr(97 + i // 26)}{chr(97 + i % 26)}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         to_pil_image(x).save(file)
     return root

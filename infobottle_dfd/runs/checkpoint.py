@@ -162,7 +162,7 @@ def load_run(
     cfg = Config(**saved["config"])
     try:
         kind = InBfloat16 if cfg.bf16 else ForgeryDetector
-        detector = kind(cfg.n, cfg.d, cfg.backbone)
+        detector = kind(cfg.n, cfg.d, cfg.backbone, dropout=cfg.dropout, size=cfg.size)
         detector.load_state_dict(saved.pop("model"))
     except Exception as e:                              # weights of another network
         raise InputError(f"{Path(run) / 'best.pt'}: not a detector of this version of the package "
