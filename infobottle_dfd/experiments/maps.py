@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['ASKED', 'on_clues', 'measure', 'Maps', 'run', 'main']
 
-# %% ../../nbs/experiments/07_maps.ipynb #11f5bb58
+# %% ../../nbs/experiments/07_maps.ipynb #74244740
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -25,12 +25,12 @@ from ..runs.checkpoint import load_run
 from ..runs.config import Config
 from ..training import fit
 
-# %% ../../nbs/experiments/07_maps.ipynb #65bc41d5
+# %% ../../nbs/experiments/07_maps.ipynb #0af03381
 ASKED = {"one block": dict(n=1, mode="cross-entropy"), "cross-entropy": dict(mode="cross-entropy"),
          "heads": dict(mode="heads"), "released": {}, "paper": dict(mode="paper"),
          "calm": dict(mode="calm")}
 
-# %% ../../nbs/experiments/07_maps.ipynb #136b5d11
+# %% ../../nbs/experiments/07_maps.ipynb #e2c27fa9
 @torch.no_grad()
 def on_clues(
     detector: ForgeryDetector,      # In evaluation mode
@@ -52,7 +52,7 @@ def on_clues(
     ways = {"auc_alone": 1, "mass": 1, "pointing": 1, "cover": 0}       # where the clues' axis q goes
     return {k: torch.stack(v, ways[k]) for k, v in found.items()}, torch.cat(heats, 1), torch.cat(codes, 1)
 
-# %% ../../nbs/experiments/07_maps.ipynb #63a2dae6
+# %% ../../nbs/experiments/07_maps.ipynb #c2e4509c
 @torch.no_grad()
 def measure(
     detector: ForgeryDetector,      # In evaluation mode
@@ -71,7 +71,7 @@ def measure(
               "agreement": (says[:, None] == says[None]).float().mean(-1)}
     return {k: (t.double() * 1e4).round().div(1e4).tolist() for k, t in found.items()}
 
-# %% ../../nbs/experiments/07_maps.ipynb #a63564e6
+# %% ../../nbs/experiments/07_maps.ipynb #f6382db1
 @dataclass
 class Maps:
     """Train the default detector with the losses of each arm and measure its maps: a JSON a cell.
@@ -86,7 +86,7 @@ class Maps:
     out: Path | None = None
     work: Path = Path("runs/maps")          # For run folders, which are kept
 
-# %% ../../nbs/experiments/07_maps.ipynb #38f3e720
+# %% ../../nbs/experiments/07_maps.ipynb #239c5a16
 def run(
     args: Maps,     # What is asked for
 ) -> None:
@@ -110,13 +110,13 @@ def run(
     fill(args.out or results("block_maps"), {k: partial(one, k, *v) for k, v in plan.items()},
          lambda c: f"test AUC {c['auc']:.3f}")
 
-# %% ../../nbs/experiments/07_maps.ipynb #00f82ef3
+# %% ../../nbs/experiments/07_maps.ipynb #ed38a384
 def main() -> None:
     "python -m infobottle_dfd.experiments.maps"
     args = tyro.cli(Maps, prog="python -m infobottle_dfd.experiments.maps")
     command(lambda: run(args))
 
-# %% ../../nbs/experiments/07_maps.ipynb #aba0481d
+# %% ../../nbs/experiments/07_maps.ipynb #9f020759
 #| eval: false
 if __name__ == "__main__":
     main()

@@ -55,12 +55,8 @@ class PlainFaces(Dataset):
     "Pictures decoded, resized and varied one at a time."
     def __init__(self, files, y, size=224): self.files, self.y, self.size = files, y, size
     def __len__(self): return len(self.files)
-    def decode(self, i):
-        "From its file."
-        return tv.pil_to_tensor(Image.open(self.files[i]).convert("RGB"))
-    def resize(self, x):
-        "To the run's size."
-        return tv.resize(x, [self.size] * 2, antialias=True)
+    def decode(self, i): return tv.pil_to_tensor(Image.open(self.files[i]).convert("RGB"))
+    def resize(self, x): return tv.resize(x, [self.size] * 2, antialias=True)
     def __getitem__(self, i): return vary(self.resize(self.decode(i))), self.y[i]
 
 # %% ../../nbs/experiments/04_speed.ipynb #12-022
@@ -131,7 +127,7 @@ def give(plain, detector):
         state |= {f"{part}.{k}": v for k, v in getattr(detector, part).state_dict().items()}
     plain.load_state_dict(state)
 
-# %% ../../nbs/experiments/04_speed.ipynb #ef1d1013
+# %% ../../nbs/experiments/04_speed.ipynb #5f43fc99
 @dataclass
 class Speed:
     "How fast, against the plain way, in one run: programs take turns. One JSON, 20 minutes."
@@ -142,7 +138,7 @@ class Speed:
     # results/speed-DEVICE.json
     out: Path | None = None
 
-# %% ../../nbs/experiments/04_speed.ipynb #23e24a51
+# %% ../../nbs/experiments/04_speed.ipynb #204e7282
 def run(
     args: Speed,        # What is asked for
 ) -> None:
@@ -157,13 +153,13 @@ def run(
     out.parent.mkdir(parents=True, exist_ok=True)
     write(out, lambda p: p.write_text(json.dumps(made, indent=1) + "\n"))
 
-# %% ../../nbs/experiments/04_speed.ipynb #8b1093f0
+# %% ../../nbs/experiments/04_speed.ipynb #5ad5d05b
 def main() -> None:
     "python -m infobottle_dfd.experiments.speed"
     args = tyro.cli(Speed, prog="python -m infobottle_dfd.experiments.speed")
     command(lambda: run(args))
 
-# %% ../../nbs/experiments/04_speed.ipynb #dce7a56d
+# %% ../../nbs/experiments/04_speed.ipynb #ffaa0a37
 #| eval: false
 if __name__ == "__main__":
     main()
