@@ -73,9 +73,9 @@ def threads():
 @pytest.fixture
 def few_faces(monkeypatch):
     "Small drawn validation and test sets, so that a run takes seconds."
-    from infobottle_dfd import training
-    real = training.ClueFaces
-    monkeypatch.setattr(training, "ClueFaces", lambda count, *a, **k: real(min(count, 256), *a, **k))
+    from infobottle_dfd.runs import data
+    real = data.ClueFaces
+    monkeypatch.setattr(data, "ClueFaces", lambda count, *a, **k: real(min(count, 256), *a, **k))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import torch
 from helpers import two_processes
 from infobottle_dfd import training
 from infobottle_dfd.core import InputError
+from infobottle_dfd.faces.clues import ClueFaces
 from infobottle_dfd.runs.config import Config
 from infobottle_dfd.runs.step import Learner, Together, lr_at, plan
 from infobottle_dfd.training import fit
@@ -96,7 +97,7 @@ def test_heads_that_measure_do_not_push(tmp_path):
 
 
 def test_overfits_32_faces(tmp_path):
-    faces = training.ClueFaces(32, 48, seed=1)
+    faces = ClueFaces(32, 48, seed=1)
     cfg = Config(n=2, d=16, size=48)
     learner = training.Learner(cfg, torch.device("cpu"))
     x, y = faces[list(range(32))]
