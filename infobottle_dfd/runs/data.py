@@ -6,8 +6,6 @@
 __all__ = ['some', 'make_data']
 
 # %% ../../nbs/runs/07_data.ipynb #d66392be
-from pathlib import Path
-
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
