@@ -38,11 +38,11 @@ def look(
     "What a backbone makes of one black face, in evaluation mode: no statistic moves."
     training = net.training
     with torch.no_grad():
-        maps = net.eval()(torch.zeros(1, 3, size, size))
+        maps = net.eval()(next(net.parameters()).new_zeros(1, 3, size, size))
     net.train(training)
     return maps.shape
 
-# %% ../nbs/05_blocks.ipynb #1c1509fe
+# %% ../nbs/05_blocks.ipynb #7ef3da0f
 BACKBONES = ("tiny", "resnet34", "efficientnet_b0", "mobilenet_v2", "convnext_tiny", "vit_b_16")
 
 def last_map(
@@ -63,7 +63,8 @@ class MapsOnly(nn.Module):
         net: nn.Module,     # The whole classification model
     ):
         super().__init__()
-        self.net = create_feature_extractor(net, {last_map(net): "maps"})
+        self.net = create_feature_extractor(net, {last_map(net): "maps"},
+                                           suppress_diff_warning=True)
 
     def forward(
         self,
@@ -76,11 +77,11 @@ class MapsOnly(nn.Module):
             maps = rearrange(maps[:, 1:], "b (h w) f -> b f h w", h=h)
         return maps
 
-# %% ../nbs/05_blocks.ipynb #e029708d
+# %% ../nbs/05_blocks.ipynb #a5479f1c
 BUILT = {  # Beginning of a name: what else its builder must be told, for faces of s pixels
     "vit": lambda s: {"image_size": s}, "maxvit": lambda s: {"input_size": (s, s)},
-    "googlenet": lambda s: {"transform_input": True, "init_weights": True},     # own colour scale
-    "inception": lambda s: {"transform_input": True, "init_weights": True}}
+    "googlenet": lambda s: {"transform_input": True, "init_weights": False},     # own colour scale
+    "inception": lambda s: {"transform_input": True, "init_weights": False}}
 
 def cut(
     name: str,      # Of a classification model of torchvision
@@ -94,7 +95,8 @@ def cut(
     try:
         net = models.get_model(name, **options)
     except (AssertionError, ValueError) as e:
-        raise InputError(f"backbone '{name}' cannot be built for faces of {size} pixels ({e}); "
+        why = str(e).split("\n")[0]
+        raise InputError(f"backbone '{name}' cannot be built for faces of {size} pixels ({why}); "
                          "choose another size") from None
     if not any(isinstance(m, nn.Linear) for m in net.modules()):
         raise InputError(f"backbone '{name}' has no linear layer at its end that could be taken off; "
@@ -179,8 +181,9 @@ class LocalBlocks(nn.Module):
         try:
             f = look(self.backbones[0], size or 224)[1]
         except RuntimeError as e:
-            raise InputError(f"backbone '{backbone}' cannot see faces of {size} pixels ({e}); "
-                             "choose larger ones") from None
+            why = str(e).split("\n")[0]
+            raise InputError(f"backbone '{backbone}' cannot see faces of {size or 224} pixels "
+                             f"({why}); choose larger ones") from None
         self.weight = nn.Parameter(torch.empty(n, f, d).uniform_(-1, 1) * f ** -.5)
         self.bias = nn.Parameter(torch.zeros(n, 1, d))
         for name, rgb in (("mean", [.485, .456, .406]), ("std", [.229, .224, .225])):

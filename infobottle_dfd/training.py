@@ -23,7 +23,7 @@ from .aggregation import ForgeryDetector
 from .commands import train as main
 from .core import InputError, write, write_json
 from .faces.pictures import FaceFiles
-from .judging.intervals import by_video
+from .judging.levels import by_video
 from .judging.metrics import equal_error, information, metrics, score
 from .losses import Objective
 from .runs.checkpoint import (Rest, finished, go_on, keep, keep_last, no_trace,

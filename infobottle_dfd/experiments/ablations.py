@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SMALL', 'CE', 'SPLITS', 'ARMS', 'Ablations', 'cell', 'run', 'main']
 
-# %% ../../nbs/experiments/02_ablations.ipynb #2e29b78e
+# %% ../../nbs/experiments/02_ablations.ipynb #f9eab8e7
 import json
 import tempfile
 from dataclasses import asdict, dataclass
@@ -18,13 +18,13 @@ from ..core import InputError, command, load
 from .cells import fill, results, stamp
 from ..runs.config import Config
 
-# %% ../../nbs/experiments/02_ablations.ipynb #f79aa6e2
+# %% ../../nbs/experiments/02_ablations.ipynb #d8a08159
 SMALL = dict(images=4000, size=48, epochs=6, bf16=True)
 CE = dict(mode="cross-entropy")
 SPLITS = {"plain": {}, "shortcut": dict(shortcut="texture"),
           **{clue: dict(leave_out=clue) for clue in ("eyes", "mouth", "seam", "texture")}}
 
-# %% ../../nbs/experiments/02_ablations.ipynb #b380db76
+# %% ../../nbs/experiments/02_ablations.ipynb #599db522
 ARMS = {"cross-entropy": CE, "local": dict(gil=False), "global": dict(lil=False), "released": {},
         "paper": dict(mode="paper"), "calm": dict(mode="calm"), "heads": dict(mode="heads"),
         "fixed": dict(weighting="fixed")}
@@ -36,7 +36,7 @@ for net in ("mobilenet_v2", "efficientnet_b0", "resnet34"):
     ARMS |= {f"{arm}-{net}": ARMS[arm] | dict(backbone=net)
              for arm in ("cross-entropy", "released", "calm")}
 
-# %% ../../nbs/experiments/02_ablations.ipynb #5c1bcda7
+# %% ../../nbs/experiments/02_ablations.ipynb #8c8f17ad
 @dataclass
 class Ablations:
     """Change one thing at a time in a small training on drawn faces: one JSON a cell.
@@ -51,7 +51,7 @@ class Ablations:
     # results/ablations
     out: Path | None = None
 
-# %% ../../nbs/experiments/02_ablations.ipynb #8ffa3827
+# %% ../../nbs/experiments/02_ablations.ipynb #bc22626b
 def cell(
     cfg: Config,                # Settings
     words: dict[str, object],   # What the command was told, by option
@@ -70,7 +70,7 @@ def cell(
             "config": {k: v for k, v in asdict(cfg).items() if k != "data"},
             **stamp("ablations", words)}
 
-# %% ../../nbs/experiments/02_ablations.ipynb #9e85b707
+# %% ../../nbs/experiments/02_ablations.ipynb #71fe7c16
 def run(
     args: Ablations,        # What is asked for
 ) -> None:
@@ -90,13 +90,13 @@ def run(
     fill(args.out or results("ablations"), plan,
          lambda c: f"test AUC {c['auc']:.3f}, {c['seconds']:.0f} s")
 
-# %% ../../nbs/experiments/02_ablations.ipynb #b166eb48
+# %% ../../nbs/experiments/02_ablations.ipynb #f05f5fb2
 def main() -> None:
     "python -m infobottle_dfd.experiments.ablations"
     args = tyro.cli(Ablations, prog="python -m infobottle_dfd.experiments.ablations")
     command(lambda: run(args))
 
-# %% ../../nbs/experiments/02_ablations.ipynb #d0217b12
+# %% ../../nbs/experiments/02_ablations.ipynb #db0e2201
 #| eval: false
 if __name__ == "__main__":
     main()

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Difference', 'by_seed', 'compare', 'dots', 'forest', 'checkout', 'results', 'commit', 'stamp', 'fill', 'read']
 
-# %% ../../nbs/experiments/00_cells.ipynb #6ec1dd2d
+# %% ../../nbs/experiments/00_cells.ipynb #e64a5345
 import json
 import shlex
 import subprocess
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import infobottle_dfd
 from ..core import InputError, write
 
-# %% ../../nbs/experiments/00_cells.ipynb #e86cd685
+# %% ../../nbs/experiments/00_cells.ipynb #cbc28ad9
 class Difference(NamedTuple):
     "A mean difference and its 95 % interval over seeds."
     mean: float             # First arm minus second
@@ -34,7 +34,7 @@ class Difference(NamedTuple):
         return (f"{self.mean:+.3f} ({self.low:+.3f} to {self.high:+.3f})"
                 + ("" if self.sure else " n.s."))
 
-# %% ../../nbs/experiments/00_cells.ipynb #fd54251a
+# %% ../../nbs/experiments/00_cells.ipynb #edbb16d4
 def by_seed(
     cells: Iterable[dict],              # Each with "arm" and "seed"
     arm: str,                           # Which of them
@@ -49,7 +49,7 @@ def by_seed(
         found[c["seed"]] = value(c)
     return found
 
-# %% ../../nbs/experiments/00_cells.ipynb #fe4a5eea
+# %% ../../nbs/experiments/00_cells.ipynb #2d3ae01e
 def compare(
     cells: Iterable[dict],              # Each with "arm" and "seed"
     arm: str,                           # The one
@@ -71,7 +71,7 @@ def compare(
     mean = sum(x) / len(x) - sum(y) / len(y)
     return Difference(mean, float(low), float(high), tuple(both if paired else sorted({*a, *b})))
 
-# %% ../../nbs/experiments/00_cells.ipynb #9bac4f89
+# %% ../../nbs/experiments/00_cells.ipynb #109e8202
 def dots(
     ax,                                 # Axes of matplotlib
     values: dict[str, dict[int, float]],    # Arm -> seed -> number
@@ -85,28 +85,29 @@ def dots(
     ax.set_yticks(range(len(values)), [f"{arm} ({len(v)})" for arm, v in values.items()])
     ax.set_ylim(len(values) - .4, -.6)
 
-# %% ../../nbs/experiments/00_cells.ipynb #cbd7ec6c
+# %% ../../nbs/experiments/00_cells.ipynb #588b6914
 def forest(
     ax,                                 # Axes of matplotlib
-    rows: dict[str, Difference],        # Arm, or what is said of the difference -> difference
+    rows: dict[str, Difference | None],     # Arm, or what is said of it -> difference, if any
     colours: dict[str, str],            # Row -> colour; grey where there is none
 ) -> None:
     "A row a difference: its mean, its interval, and a line at zero."
     ax.axvline(0, color="black", lw=.8)
     for i, (name, d) in enumerate(rows.items()):
+        if d is None: continue
         colour = colours.get(name, "#999999")
         ax.plot([d.low, d.high], [i, i], lw=2, color=colour)
         ax.plot(d.mean, i, "o", color=colour, mfc=colour if d.sure else "white")
-    ax.set_yticks(range(len(rows)), [f"{k} ({len(d.seeds)})" for k, d in rows.items()])
+    ax.set_yticks(range(len(rows)), [f"{k} ({len(d.seeds)})" if d else k for k, d in rows.items()])
     ax.set_ylim(len(rows) - .4, -.6)
 
-# %% ../../nbs/experiments/00_cells.ipynb #58a27e3d
+# %% ../../nbs/experiments/00_cells.ipynb #3b9ee707
 def checkout() -> Path | None:
     "The repository this package is read from; None where it is installed without one."
     top = Path(infobottle_dfd.__file__).parents[1]
     return top if (top / "nbs/experiments").is_dir() else None
 
-# %% ../../nbs/experiments/00_cells.ipynb #ece8a665
+# %% ../../nbs/experiments/00_cells.ipynb #0ba1ca0c
 def results(
     name: str = "",     # Of an experiment
 ) -> Path:
@@ -114,7 +115,7 @@ def results(
     top = checkout()
     return (top / "nbs/experiments/results" if top else Path("results")) / name
 
-# %% ../../nbs/experiments/00_cells.ipynb #1f61bcca
+# %% ../../nbs/experiments/00_cells.ipynb #2625c942
 def commit() -> str | None:
     "The commit of this checkout, with a + if the package differs from it; None without one."
     git = lambda *words: subprocess.run(["git", "-C", str(checkout()), *words], text=True,
@@ -123,7 +124,7 @@ def commit() -> str | None:
         return None
     return name[:12] + "+" * bool(git("status", "--porcelain", "-uno", "--", "infobottle_dfd"))
 
-# %% ../../nbs/experiments/00_cells.ipynb #26a3a720
+# %% ../../nbs/experiments/00_cells.ipynb #c4ef03a0
 def stamp(
     experiment: str,            # Name of a module of this folder
     words: dict[str, object],   # What its command was told of one cell, by option
@@ -137,7 +138,7 @@ def stamp(
     return {"command": f"python -m infobottle_dfd.experiments.{experiment} {said}",
             "commit": commit(), **found}
 
-# %% ../../nbs/experiments/00_cells.ipynb #587f80dc
+# %% ../../nbs/experiments/00_cells.ipynb #3382960c
 def fill(
     out: Path,                                  # Folder of the cells, made if need be
     plan: dict[str, Callable[[], dict]],        # Name of a cell -> what makes it
@@ -151,7 +152,7 @@ def fill(
             write(path, lambda p: p.write_text(json.dumps(cell) + "\n"))
             print(f"{name}: {said(cell)}", flush=True)
 
-# %% ../../nbs/experiments/00_cells.ipynb #12d6c4fb
+# %% ../../nbs/experiments/00_cells.ipynb #5223d328
 def read(
     folder: Path,           # With one JSON a cell
     pattern: str = "*.json",    # Which of them

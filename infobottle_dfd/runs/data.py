@@ -6,13 +6,15 @@
 __all__ = ['some', 'make_data']
 
 # %% ../../nbs/runs/07_data.ipynb #d66392be
+import torch
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from ..core import InputError
 from ..faces.clues import CLUES, ClueFaces
-from ..faces.manifest import Face, cut, read_faces, warning, with_splits
-from ..faces.pictures import FaceFiles, check_pictures
+from ..faces.manifest import Face, read_faces
+from ..faces.pictures import FaceFiles, check_pictures, twins
+from ..faces.splits import cut, warning, with_splits
 from .config import Config
 from .machine import world
 
@@ -42,10 +44,13 @@ def make_data(
                 "val": ClueFaces(1000, cfg.size, 10 * cfg.seed + 2, **plan),
                 "test": ClueFaces(2000, cfg.size, 3)}
         return sets | {c: ClueFaces(800, cfg.size, 4 + i, only=c) for i, c in enumerate(CLUES)}
-    rows = with_splits(listed := read_faces(cfg.data), cfg.data)
-    if (note := warning([r for r in listed if r.split])) and not world()[0]:
-        tqdm.write(note)
+    say = str if world()[0] else tqdm.write
+    rows = with_splits(listed := read_faces(cfg.data, cfg.group_by, say), cfg.data)
     if cfg.share < 1:
         rows |= {s: some(rows[s], cfg) for s in ("train", "val")}
-    return {name: FaceFiles(part, cfg.size, check_pictures(part))
-            for name, part in rows.items() if part}
+    pixels = {name: check_pictures(part) for name, part in rows.items() if part}
+    every = [r._replace(split=name) for name in pixels for r in rows[name]]
+    notes = warning([r for r in listed if r.split]), twins(every, torch.cat([*pixels.values()]))
+    for note in filter(None, notes):
+        say(note)
+    return {name: FaceFiles(rows[name], cfg.size, p) for name, p in pixels.items()}
