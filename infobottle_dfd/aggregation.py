@@ -65,11 +65,13 @@ class Heads(nn.Module):
 
 # %% ../nbs/06_aggregation.ipynb #03-020
 def fusion(
-    n: int,         # Number of blocks
-    d: int,         # Features of a local representation, and of G
-) -> nn.Sequential: # Z (b n*d) -> G (b d)
+    n: int,                 # Number of blocks
+    d: int,                 # Features of a local representation, and of G
+    dropout: float = 0.,    # Of each hidden layer (released code: .5)
+) -> nn.Sequential:         # Z (b n*d) -> G (b d)
     "Turns all local representations into the global one; widths of the released implementation."
-    hidden = lambda i, o: (nn.Linear(i, o), nn.BatchNorm1d(o), nn.ReLU())
+    hidden = lambda i, o: (nn.Linear(i, o), nn.BatchNorm1d(o),
+                           nn.Sequential(nn.ReLU(), nn.Dropout(dropout)))
     return nn.Sequential(*hidden(n * d, 1000), *hidden(1000, 500), nn.Linear(500, d))
 
 # %% ../nbs/06_aggregation.ipynb #03-023
@@ -94,14 +96,16 @@ class ForgeryDetector(nn.Module):
         self,
         n: int = 4,                             # Number of blocks
         d: int = 64,                            # Features of z_i and of G
-        backbone: str = "tiny",                 # "tiny", "resnet34", ...: BACKBONES of 02_blocks
+        backbone: str = "tiny",                 # "tiny" or a name of torchvision's
         weights: str | Path | None = None,      # None, "imagenet" or a weights file
         k: int = 2,                             # Classes; 0 is real, 1 is fake
+        dropout: float = 0.,                    # In the fusion layer (released code: .5)
+        size: int | None = None,                # Pixels of a face's side; a ViT is built for them
     ):
         super().__init__()
-        self.blocks = LocalBlocks(n, d, backbone, weights)
+        self.blocks = LocalBlocks(n, d, backbone, weights, size)
         self.heads = Heads(n, d, k)
-        self.fusion = fusion(n, d)
+        self.fusion = fusion(n, d, dropout)
         self.classifier = nn.Sequential(nn.Dropout(.5), nn.Linear(d, k))
 
     def aggregate(

@@ -130,9 +130,10 @@ class Predict:
     files: Files                    # Pictures, videos, folders of them
     run: Path | None = None         # Run folder; without it the newest under runs/
     crops: bool = False             # Pictures are crops of one face already, as in training
-    frames: int = 32                # Frames taken of a video
-    margin: float | None = None     # Around a face, as a share of its box; without it the run's
-    detector: str = "retinaface"    # Finds faces: retinaface, or your own as module:function
+    frames: int | None = None       # Frames taken of a video; without it as in training
+    margin: float | None = None     # Around a face, as a share of its box; without it as in training
+    # Finds faces: retinaface, or your own as module:function; without it as in training
+    detector: str | None = None
     json: Path | None = None        # Also write every face's score here
     picture: Path | None = None     # Also draw faces and heatmaps (PNG, PDF, SVG); just one video
     device: str = "auto"            # auto, cpu or cuda

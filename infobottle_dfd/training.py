@@ -8,6 +8,7 @@ __all__ = ['some', 'make_data', 'train_epoch', 'validate', 'test_report', 'train
 # %% ../nbs/11_training.ipynb #07-002
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,14 +24,16 @@ from .commands import train as main
 from .core import InputError, write, write_json
 from .faces.clues import CLUES, ClueFaces
 from .faces.manifest import Face, read_faces
-from .faces.pictures import FaceFiles, check_pictures
+from .faces.pictures import FaceFiles, check_pictures, twins
 from .faces.splits import cut, warning, with_splits
+from .judging.levels import by_video
 from .judging.metrics import equal_error, information, metrics, score
-from .runs.checkpoint import (Rest, fingerprint, finished, go_on, keep, keep_last,
-                                            load_run, no_trace, start_of)
+from .runs.checkpoint import (Rest, finished, go_on, keep, keep_last, load_run,
+                                            no_trace, start_of)
 from .runs.config import Config, anywhere, new_folder, trained_on
 from .runs.machine import facts, outlive, world
 from .runs.progress import draw_curves, line, progress
+from .runs.seal import known, locked
 from .runs.step import Learner, Together, first, lr_at, plan, reseed
 
 # %% ../nbs/11_training.ipynb #07-008
@@ -59,13 +62,16 @@ def make_data(
                 "val": ClueFaces(1000, cfg.size, 10 * cfg.seed + 2, **plan),
                 "test": ClueFaces(2000, cfg.size, 3)}
         return sets | {c: ClueFaces(800, cfg.size, 4 + i, only=c) for i, c in enumerate(CLUES)}
-    rows = with_splits(listed := read_faces(cfg.data), cfg.data)
-    if (note := warning([r for r in listed if r.split])) and not world()[0]:
-        tqdm.write(note)
+    say = str if world()[0] else tqdm.write
+    rows = with_splits(listed := read_faces(cfg.data, cfg.group_by, say), cfg.data)
     if cfg.share < 1:
         rows |= {s: some(rows[s], cfg) for s in ("train", "val")}
-    check_pictures([r for part in rows.values() for r in part])
-    return {name: FaceFiles(part, cfg.size) for name, part in rows.items() if part}
+    pixels = {name: check_pictures(part) for name, part in rows.items() if part}
+    every = [r._replace(split=name) for name in pixels for r in rows[name]]
+    notes = warning([r for r in listed if r.split]), twins(every, torch.cat([*pixels.values()]))
+    for note in filter(None, notes):
+        say(note)
+    return {name: FaceFiles(rows[name], cfg.size, p) for name, p in pixels.items()}
 
 # %% ../nbs/11_training.ipynb #07-015
 def train_epoch(
@@ -116,7 +122,12 @@ def validate(
     known, threshold = information(out, data.y), equal_error(data.y, out.p)[1]
     if cfg.mode == "calm" or not (cfg.n > 1 and cfg.lil and (cfg.gil or cfg.mode == "paper")):
         del known["added"]                              # its heads were never fitted
-    return {**metrics(data.y, out.p), "threshold": threshold, "information": known}
+    film_threshold = threshold
+    if isinstance(data, FaceFiles):
+        videos, mean = by_video(data.rows, out.p)
+        film_threshold = equal_error(torch.tensor([r.label for r in videos]), mean)[1]
+    return {**metrics(data.y, out.p), "threshold": threshold, "film_threshold": film_threshold,
+            "information": known}
 
 # %% ../nbs/11_training.ipynb #07-023
 def test_report(
@@ -141,6 +152,7 @@ def train(
     cfg: Config,                    # Settings
     out: str | Path | None,         # As in `fit`
     device: torch.device,           # Of this process
+    held: ExitStack,                # Keeps the folder until the run ends
 ) -> dict[str, object]:
     "`fit`, when the processes are together and it is known that there is work to do."
     start, lead, many = time.time(), world()[0] == 0, world()[1]
@@ -150,10 +162,10 @@ def train(
                          f"of {cfg.batch}; lower --batch")
     if lead:
         out = new_folder(trained_on(cfg).lower()) if out is None else Path(out)
-        out.mkdir(parents=True, exist_ok=True)
+        held.enter_context(locked(out))
         write_json(out / "config.json", asdict(cfg))
     out = Path(first(out))
-    seal = fingerprint(cfg.data)
+    seal = known(cfg, sets)
     history, at = go_on(out, learner, seal)
     start -= history[-1]["seconds"] if history else 0
     model = DistributedDataParallel(learner, static_graph=True) if many > 1 else learner
@@ -198,9 +210,9 @@ def fit(
     cfg = anywhere(cfg)
     if out is not None and (done := finished(Path(out), cfg)):
         return done | {"run": str(out)}
-    with Together(cfg) as device:
+    with Together(cfg) as device, ExitStack() as held:
         try:
-            return train(cfg, out, device)
+            return train(cfg, out, device, held)
         except RuntimeError as e:
             if "DataLoader worker" not in str(e):
                 raise

@@ -1,20 +1,32 @@
 """Figures that tests measure are printed at the end; small fixtures that several tests share."""
 import faulthandler
 import os
+import shutil
+import sys
+
+os.environ["OMP_NUM_THREADS"] = "1"             # tests run two at a time; before torch is imported
 
 import pytest
 import torch
+from helpers import HEADER
+from PIL import Image
 from torchvision.transforms.v2.functional import to_pil_image
 
+from infobottle_dfd import commands
 from infobottle_dfd.faces.clues import ClueFaces
 
 FIGURES = []
 
 
 @pytest.fixture
-def figure():
-    "Record a measured number, printed when all tests are through."
-    return FIGURES.append
+def figure(record_property):
+    "Record a measured number, printed when all tests are through, by whatever process they ran in."
+    return lambda line: record_property("figure", line)
+
+
+def pytest_runtest_logreport(report):
+    if report.when == "call":
+        FIGURES.extend(value for name, value in report.user_properties if name == "figure")
 
 
 def pytest_configure(config):
@@ -46,10 +58,16 @@ def run_folder(tmp_path_factory, face_folder):
     "A tiny run, trained on `face_folder`."
     from infobottle_dfd.runs.config import Config
     from infobottle_dfd.training import fit
-    torch.set_num_threads(2)
     out = tmp_path_factory.mktemp("runs") / "tiny"
     fit(Config(data=str(face_folder), size=32, n=2, d=8, epochs=1, batch=8), out)
     return out
+
+
+@pytest.fixture
+def threads():
+    "Compute with so many threads, for one test."
+    yield torch.set_num_threads
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
@@ -58,3 +76,47 @@ def few_faces(monkeypatch):
     from infobottle_dfd import training
     real = training.ClueFaces
     monkeypatch.setattr(training, "ClueFaces", lambda count, *a, **k: real(min(count, 256), *a, **k))
+
+
+@pytest.fixture
+def call(monkeypatch, capsys, tmp_path):
+    "Run a command in an empty folder: exit status, stdout, stderr."
+    monkeypatch.chdir(tmp_path)
+
+    def go(name, *args):
+        monkeypatch.setattr(sys, "argv", [f"infobottle-{name}", *map(str, args)])
+        try:
+            getattr(commands, name)()
+            status = 0
+        except SystemExit as e:
+            status = e.code
+        return status, *capsys.readouterr()
+    return go
+
+
+@pytest.fixture
+def bad(tmp_path, face_folder):
+    "One of each mistake, by name."
+    root = tmp_path / "bad"
+    root.mkdir()
+    Image.open(sorted((face_folder / "real").iterdir())[0]).save(root / "good.jpg")
+    good = (root / "good.jpg").read_bytes()
+
+    def folder(name, **files):
+        for kind in ("real", "fake"):
+            shutil.copytree(face_folder / kind, root / name / kind)
+        for file, content in files.items():
+            (root / name / "fake" / f"{file}.jpg").write_bytes(content)
+        return root / name
+
+    def text(name, content):
+        (root / name).write_text(content)
+        return root / name
+    (root / "empty").mkdir()
+    (root / "one class").mkdir()
+    shutil.copytree(face_folder / "real", root / "one class" / "real")
+    files = "".join(f"{p},{int(p.parent.name == 'fake')},,,,\n" for p in sorted(face_folder.rglob("*.png")))
+    torch.save({"a.weight": torch.zeros(2)}, root / "other.pth")
+    return {"missing": root / "nowhere", "empty": root / "empty", "one class": root / "one class", "truncated": folder("cut", broken=good[:len(good) // 2]),
+            "text": folder("text", note=b"I am no picture"), "no column": text("a.csv", "path,label\nx,1\n"), "label 2": text("b.csv", HEADER + files + "x.png,2,,,,\n"),
+            "weights": root / "other.pth", "existing": root / "empty"}

@@ -1,4 +1,4 @@
-"""Opinions, encoders and the bottleneck's curve against formulas written independently of the notebooks."""
+"""Encoders and the bottleneck's curve against formulas written independently of the notebooks."""
 import itertools
 import math
 
@@ -7,14 +7,11 @@ import pytest
 import torch
 from scipy.optimize import brentq, minimize
 
-from infobottle_dfd.bottleneck import (block_table, bottleneck, bottleneck_step, clue_law,
-                                       cross_entropy, encode, expected_kl, gaussian_bottleneck,
-                                       posterior)
-from infobottle_dfd.information import H, I, profile
+from infobottle_dfd.bottleneck import bottleneck, bottleneck_step, encode, gaussian_bottleneck
+from infobottle_dfd.information import I
+from infobottle_dfd.opinions import clue_law, expected_kl, posterior
 
 RANDOM = np.random.default_rng(0)
-TABLES = torch.tensor(RANDOM.dirichlet(np.full(24, .3), 30).reshape(30, 2, 3, 2, 2))
-AXES, BATCH = "a b c y", "... a b c y"
 close = lambda u, v, atol=1e-12: torch.testing.assert_close(u, torch.as_tensor(v, dtype=torch.float64), rtol=0, atol=atol)
 binary_entropy = lambda q: -q * math.log2(q) - (1 - q) * math.log2(1 - q)
 
@@ -23,29 +20,6 @@ def information(joint: np.ndarray) -> float:
     "I of a two-way table, bits, by the sum over cells."
     product = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
     return float(sum(j * math.log2(j / q) for j, q in zip(joint.flat, product.flat) if j > 0))
-
-
-def test_posterior_by_hand():
-    for p in TABLES[:5]:
-        got = posterior(p, AXES, "c a").numpy()
-        assert got.shape == (2, 1, 2, 2)
-        for a, c, y in itertools.product(range(2), repeat=3):
-            seen = p[a, :, c, :].sum().item()
-            assert got[a, 0, c, y] == pytest.approx(p[a, :, c, y].sum().item() / seen if seen else 0)
-    close(posterior(TABLES, BATCH, "b"), torch.stack([posterior(p, AXES, "b") for p in TABLES]))
-    with pytest.raises(ValueError, match="'d' is not among"):
-        posterior(TABLES[0], AXES, "d")
-
-
-def test_identities():
-    full = posterior(TABLES, BATCH, "a b c")
-    for out, rest in (("a", "b c"), ("b", "a c"), ("a c", "b"), ("a b c", "")):
-        close(expected_kl(TABLES, BATCH, full, posterior(TABLES, BATCH, rest)), I(TABLES, BATCH, f"{out};y|{rest}", math.e))
-    channel = torch.tensor(RANDOM.dirichlet(np.ones(3), (30, 2, 3, 2)))                  # a noisy G of three values, made from a, b, c
-    made = torch.einsum("tabcy,tabcg->tabcgy", TABLES, channel)
-    axes = "... a b c g y"
-    lost = expected_kl(made, axes, posterior(made, axes, "a b c"), posterior(made, axes, "g"))
-    close(lost, I(TABLES, BATCH, "a b c;y", math.e) - I(made, axes, "g;y", math.e))
 
 
 def test_sufficient_and_superfluous():
@@ -114,32 +88,6 @@ def test_gaussian_curve():
     assert kept[0] == 0 and known[0] == 0 and known[-1] < -.5 * np.log2(1 - rho ** 2).sum()
 
 
-def test_clue_law_by_hand():
-    hit, false_alarm, p = (.8, .6, .5), .1, clue_law((.8, .6, .5), .1)
-    for x, clues in enumerate(itertools.product((0, 1), repeat=3)):
-        for y in (0, 1):
-            rate = [h if y else false_alarm for h in hit]
-            assert p[x, y].item() == pytest.approx(.5 * math.prod(r if c else 1 - r for c, r in zip(clues, rate)))
-    close(clue_law(torch.tensor([hit, (.1, .2, .3)], dtype=torch.float64), .1)[0], p)
-
-
-def test_block_table_by_hand():
-    p, q = torch.tensor(RANDOM.dirichlet(np.ones(10)).reshape(5, 2)), torch.tensor(RANDOM.dirichlet(np.ones(3), (2, 3, 5)))     # 2 runs, n = 3
-    got = block_table(p, q)
-    assert got.shape == (2, 3, 3, 3, 2)
-    for r, a, b, c, y in itertools.product(range(2), range(3), range(3), range(3), range(2)):
-        assert got[r, a, b, c, y].item() == pytest.approx(sum((p[x, y] * q[r, 0, x, a] * q[r, 1, x, b] * q[r, 2, x, c]).item() for x in range(5)))
-    perfect = block_table(p, torch.eye(5).double().expand(1, 5, 5))                      # one block that reports x
-    close(H(perfect, "z1 y", "z1 y"), H(p, "x y", "x y"))
-
-
-def test_perfect_clues_cannot_beat_the_lone_expert():
-    "Clues that are a function of the label: whatever four blocks do, I(Z;y) + the sum of conditional terms is at most 2 H(y)."
-    p = clue_law((1., 1, 1, 1), 0.)
-    added, together, _ = profile(block_table(p, torch.tensor(RANDOM.dirichlet(np.full(2, .3), (300, 4, 16)))), "... z1 z2 z3 z4 y")
-    assert (added.sum(0) <= together + 1e-12).all()
-
-
 def test_structural_zeros():
     "Cells that cannot happen: values are right and gradients finite."
     w = torch.randn(4, 4, dtype=torch.float64, requires_grad=True)
@@ -154,14 +102,16 @@ def test_structural_zeros():
     close(known, [0, 1], 1e-6)
 
 
-def test_bad_opinions():
-    p = TABLES[0]
-    full = posterior(p, AXES, "a b c")
-    for bad in (full * .5, posterior(p, AXES, "a").squeeze(), torch.full((2, 3, 2, 2), math.nan)):
-        for call in (lambda: expected_kl(p, AXES, full, bad), lambda: cross_entropy(p, AXES, bad)):
-            with pytest.raises(ValueError, match="sum to 1 over y"):
-                call()
-    with pytest.raises(ValueError, match="must be probabilities"):
-        clue_law((1.5,))
+def test_bad_correlations():
     with pytest.raises(ValueError, match="between -1 and 1"):
         gaussian_bottleneck(torch.tensor([1.]), torch.tensor([2.]))
+
+
+def test_old_names():
+    "What stood here before it moved can still be imported from here."
+    from infobottle_dfd import bottleneck as room, laboratory, opinions
+    for name in ("posterior", "expected_kl", "cross_entropy", "clue_law"):
+        assert getattr(room, name) is getattr(opinions, name)
+    assert room.block_table is laboratory.block_table
+    with pytest.raises(AttributeError, match="nothing"):
+        room.nothing

@@ -4,10 +4,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy.special import digamma
+from sklearn.feature_selection import mutual_info_classif
 
-from infobottle_dfd.bounds import barber_agakov, club, donsker_varadhan, infonce, nwj
-from infobottle_dfd.bottleneck import cross_entropy, expected_kl, posterior
-from infobottle_dfd.information import H
+from infobottle_dfd.bounds import barber_agakov, club, donsker_varadhan, infonce, neighbours, nwj
+from infobottle_dfd.core import InputError
 
 RANDOM = np.random.default_rng(0)
 SCORES = torch.tensor(RANDOM.normal(size=(20, 7, 7)) * 2)
@@ -64,15 +65,6 @@ def test_gaussian_truth(rho):
         assert bound(wrong).mean() < truth
 
 
-def test_cross_entropy():
-    p = torch.tensor(RANDOM.dirichlet(np.ones(8), 10).reshape(10, 2, 2, 2))
-    axes = "... a b y"
-    true, other = posterior(p, axes, "b"), torch.tensor(RANDOM.dirichlet(np.ones(2), (10, 1, 2)))
-    torch.testing.assert_close(cross_entropy(p, axes, true), H(p, axes, "y|b", math.e))
-    torch.testing.assert_close(cross_entropy(p, axes, other) - cross_entropy(p, axes, true), expected_kl(p, axes, true, other))
-    assert cross_entropy(p[0], "a b y", torch.tensor([[[1., 0]]]).double()) == math.inf
-
-
 def test_half_precision_and_bad_shapes():
     half = SCORES.half()
     for f in (donsker_varadhan, nwj, infonce, club):
@@ -81,3 +73,42 @@ def test_half_precision_and_bad_shapes():
         for shape in ((4, 6), (1, 1), (5,)):
             with pytest.raises(ValueError, match="b >= 2 pairs"):
                 f(torch.zeros(shape))
+
+
+def test_neighbours_against_scikit_learn_and_loops():
+    z, y = RANDOM.normal(size=(300, 1)), RANDOM.integers(0, 3, 300)
+    z[:, 0] += y
+    for k in (1, 3, 5):
+        want = mutual_info_classif(z, y, n_neighbors=k, random_state=0)[0]
+        assert neighbours(torch.tensor(z), torch.tensor(y), k) == pytest.approx(want, abs=1e-6)
+    z = RANDOM.normal(size=(60, 3)) + y[:60, None]
+    far = np.abs((z[:, None] - z) / z.std(0, ddof=1)).max(-1)
+    terms = []
+    for i in range(60):
+        own = [far[i, j] for j in range(60) if y[j] == y[i] and j != i]
+        inside = sum(far[i, j] <= sorted(own)[2] for j in range(60) if j != i)
+        terms.append(digamma(60) + digamma(3) - digamma(len(own) + 1) - digamma(inside))
+    assert neighbours(torch.tensor(z), torch.tensor(y[:60])) == pytest.approx(np.mean(terms), abs=1e-9)
+
+
+def test_neighbours_truth_and_limits():
+    rng = np.random.default_rng(3)
+    y = torch.tensor(rng.integers(0, 2, 4000))
+    z = torch.tensor(rng.normal(size=(4000, 2))) + torch.tensor([2., 0]) * y[:, None]
+    t = np.linspace(-9, 11, 20001)
+    one, two = np.exp(-t ** 2 / 2), np.exp(-(t - 2) ** 2 / 2)
+    truth = ((one * np.log(2 * one / (one + two)) + two * np.log(2 * two / (one + two))) / 2).sum() * (t[1] - t[0]) / math.sqrt(2 * math.pi)
+    assert neighbours(z, y) == pytest.approx(truth, abs=.03)
+    assert neighbours(z * torch.tensor([1e6, 1e-6]), y) == pytest.approx(neighbours(z, y), abs=1e-9)
+    assert neighbours(torch.full((4000, 2), .1), y) == pytest.approx(0, abs=1e-3)             # a dead block
+    assert neighbours(torch.stack([y, y], 1), y) == pytest.approx(math.log(2), abs=1e-3)      # copies of the label
+
+
+@pytest.mark.parametrize("z, y, k, word", [
+    (torch.zeros(5), torch.zeros(5).long(), 3, "integer labels"), (torch.zeros(5, 2), torch.zeros(4).long(), 3, "integer labels"),
+    (torch.zeros(5, 2), torch.zeros(5), 3, "integer labels"), (torch.full((5, 1), math.nan), torch.zeros(5).long(), 3, "finite"),
+    (torch.zeros(5, 2), torch.tensor([0, 0, 0, 0, 1]), 1, "more than 1 points"), (torch.zeros(5, 2), torch.zeros(5).long(), 5, "more than 5"),
+    (torch.zeros(5, 2), torch.zeros(5).long(), 0, "k >= 1"), (torch.zeros(0, 2), torch.zeros(0).long(), 3, "more than 3")])
+def test_neighbours_bad(z, y, k, word):
+    with pytest.raises(InputError, match=word):
+        neighbours(z, y, k)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
+from infobottle_dfd.core import InputError
 from infobottle_dfd.information import (LAWS, H, I, gaussian_I, interaction, kl, law, marginal,
                                         pointwise_kl, profile)
 
@@ -104,7 +105,7 @@ def test_gaussians_by_sampling():
     (torch.eye(2), "x y", "x;z", "'z' is not among"), (torch.ones(2, 2), "x y", "x;y", "positive definite"),
     (torch.eye(3), "x y", "x;y", "2 by 2"), (torch.eye(2), "x y", "x;x", "named twice"), (torch.eye(2), "x y", "x", "names no pair")])
 def test_bad_gaussians(cov, axes, of, word):
-    with pytest.raises(ValueError, match=word):
+    with pytest.raises(InputError, match=word):
         gaussian_I(cov, axes, of)
 
 
@@ -115,19 +116,19 @@ def test_kl_limits():
 
 @pytest.mark.parametrize("table, axes, keep, word", [
     (torch.tensor([.5, .6]), "y", "y", "sum 1.1"), (torch.tensor([1.5, -.5]), "y", "y", "entries from -0.5"),
-    (torch.tensor([.5, math.nan]), "y", "y", "not a distribution"), (torch.tensor([[.5, .5], [.5, .6]]), "... y", "y", "sum 1.1"),
+    (torch.tensor([.5, math.nan]), "y", "y", "no distribution"), (torch.tensor([[.5, .5], [.5, .6]]), "... y", "y", "sum 1.1"),
     (torch.tensor([.5, .5]), "y z", "y", "1 axes"), (torch.full((2, 2), .25), "y", "y", "2 axes"),
     (torch.tensor([.5, .5]), "y", "z", "'z' is not among"), (torch.full((2, 2), .25), "y y", "y", "named twice"),
     (torch.full((2, 2), .25), "_z y", "y", "is no name"), (torch.full((2, 2), .25), "z ... y", "y", "is no name")])
 def test_bad_tables(table, axes, keep, word):
-    with pytest.raises(ValueError, match=word):
+    with pytest.raises(InputError, match=word):
         marginal(table, axes, keep)
 
 
 @pytest.mark.parametrize("measure, of, word", [(I, "a", "names no pair"), (I, ";y", "names no pair"), (I, "a;b;y", "names no pair"),
                                                (I, "a;y|a", "named twice"), (interaction, "a;y", "names no triple")])
 def test_bad_formulas(measure, of, word):
-    with pytest.raises(ValueError, match=word):
+    with pytest.raises(InputError, match=word):
         measure(TABLES[0], AXES, of)
 
 
@@ -156,3 +157,42 @@ def test_pointwise_kl():
     cells.sum().backward()
     assert p.grad.isfinite().all() and p.grad[2] == 0
     assert pointwise_kl(p, torch.tensor([.5, 0, .5]))[1] == math.inf
+
+
+@pytest.mark.parametrize("cases, word", [
+    ([(-1, -1), (1, 1)], "is -1; number"), ([(.1, 0), (.9, 1)], "is 0.1; number"), (np.array([(-1, 0), (0, 1)]), "is -1; number"),
+    ([(math.nan, 0)], "is nan; number"), ([("real",), ("fake",)], "is 'real'; number"), ([(None, 0)], "is None; number"),
+    ([(math.inf, 0)], "is inf; number"), ([(1, 10 ** 9), (0, 0)], "would be"), ([], "at least one case"), ([(0, 1), (1,)], "same length"),
+    ([()], "at least one case")])
+def test_bad_laws(cases, word):
+    with pytest.raises(InputError, match=word):
+        law(cases)
+
+
+def test_laws_of_any_container():
+    want = [[.5, 0], [0, .5]]
+    for cases in ([(0, 0), (1, 1)], np.array([(0, 0), (1, 1)]), torch.tensor([(0., 0.), (1., 1.)]), iter([(True, 1.), (False, 0)])):
+        assert law(cases).tolist() == want
+    assert law([(0, 2), (2, 0)]).shape == (3, 3)                                         # a value that no case takes is a row of zeros
+
+
+@pytest.mark.parametrize("p, q, word", [
+    ([math.nan, .5], [.5, .5], "p is no distribution"), ([-1., 2], [.5, .5], "p is no distribution"), ([.5, .5], [9., 1], "q is no distribution"),
+    ([5., 5], [.5, .5], "p is no distribution"), ([.5, .5], [.2, .3, .5], "one shape"), ([.5, .5], [[.5, .5]], "one shape"), ([], [], "no distribution")])
+def test_bad_kl(p, q, word):
+    with pytest.raises(InputError, match=word):
+        kl(torch.tensor(p), torch.tensor(q))
+
+
+def test_rounding_is_divided_out():
+    "A float32 table off by 1e-4 at most is divided by its sum; one that is off by .0009 gave I = -.0013 and is refused."
+    p = torch.tensor([[.25, .25], [.25, .25]]) * 1.00005
+    assert I(p, "z y", "z;y").abs() < 1e-12 and kl(p, p) == 0 and marginal(p, "z y", "y").sum() == pytest.approx(1, abs=1e-15)
+    with pytest.raises(InputError, match="sum 1.0009"):
+        I(torch.tensor([[.25, .25], [.25, .2509]]), "z y", "z;y")
+    with pytest.raises(InputError, match="names no block"):
+        profile(torch.tensor([.5, .5]), "y")
+
+
+def test_pointwise_kl_of_no_probabilities_is_nan():
+    assert pointwise_kl(torch.tensor([math.nan, -.5, 0]), torch.tensor([.5, .5, .5])).isnan().tolist() == [True, True, False]

@@ -34,8 +34,7 @@ def plain(
             else read_manifest(source))
     must_agree(rows, source)
     rows = [r._replace(video=r.video or r.path.as_posix()) if is_video(r.path) else r for r in rows]
-    if across := must_be_distinct(rows, source):
-        notes.append(f"warning: {across} files stand in two splits; scores may be memory")
+    must_be_distinct(rows, source)
     notes += missing([str(r.path) for r in rows if not r.path.is_file()], "files")
     return Found(source.name, [r for r in rows if r.path.is_file()], notes, {})
 

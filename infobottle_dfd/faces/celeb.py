@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SCENARIOS', 'PLUS', 'CELEB_COUNTS', 'SPELLED', 'CELEB', 'CELEB_PLACE', 'celeb_test', 'celeb_row', 'celeb_df']
 
-# %% ../../nbs/faces/10_celeb.ipynb #f6c0c3f8
+# %% ../../nbs/faces/10_celeb.ipynb #a942574c
 import re
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def celeb_test(
         raise InputError(f"{path}: is empty; take the list as it is distributed")
     return test
 
-# %% ../../nbs/faces/10_celeb.ipynb #3490f403
+# %% ../../nbs/faces/10_celeb.ipynb #e6e03bf4
 SCENARIOS = {
     "FaceSwap": (200, "BlendFace GHOST HifiFace InSwapper MobileFaceSwap SimSwap UniFace"),
     "FaceReenact": (200, "DaGAN FSRT HyperReenact LIA LivePortrait MCNET TPSMM"),
@@ -49,7 +49,7 @@ CELEB_COUNTS = {
     "Celeb-DF++": {("real", "train"): 712, ("real", "test"): 178, ("Celeb-DF", "test"): 340} | PLUS}
 SPELLED = {m.lower(): m for m, _ in CELEB_COUNTS["Celeb-DF++"]} | {"celeb-df-v2": "Celeb-DF"}
 
-# %% ../../nbs/faces/10_celeb.ipynb #a0dfe10c
+# %% ../../nbs/faces/10_celeb.ipynb #64ecbd70
 CELEB = {"celeb-real": 0, "youtube-real": 0, "celeb-synthesis": 1}
 CELEB_PLACE = re.compile(
     r"(?:.*/)?((celeb-real|youtube-real|celeb-synthesis)/(?:\w+/([^/]+)/)?([^/]+))")
@@ -71,7 +71,7 @@ def celeb_row(
                 SPELLED.get(method, method or "Celeb-synthesis") if label else "",
                 source=f"celeb-real/{source[1]}_{source[2]}" if source else "")
 
-# %% ../../nbs/faces/10_celeb.ipynb #a55543c5
+# %% ../../nbs/faces/10_celeb.ipynb #11013d8f
 @reader("celeb", "Celeb-DF", "celeb-real", "youtube-real", "celeb-synthesis")
 def celeb_df(
     root: Path,     # Holds the folders Celeb-real, ..., and List_of_testing_videos.txt

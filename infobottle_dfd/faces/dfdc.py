@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['DFDC_COUNTS', 'SAMPLE_COUNTS', 'dfdc_preview', 'read_labels', 'dfdc_parts', 'dfdc_rows', 'dfdc']
 
-# %% ../../nbs/faces/11_dfdc.ipynb #f67735ae
+# %% ../../nbs/faces/11_dfdc.ipynb #4ef6c840
 import csv
 import re
 from pathlib import Path
@@ -71,7 +71,7 @@ def dfdc_parts(
                 raise InputError(f"{path}: '{odd[0]}' has no label REAL or FAKE; download it again")
     return parts
 
-# %% ../../nbs/faces/11_dfdc.ipynb #b12e6076
+# %% ../../nbs/faces/11_dfdc.ipynb #60fd83e8
 DFDC_COUNTS = {("real", "train"): 19154, ("fake", "train"): 100000,
                ("real", "test"): 2500, ("fake", "test"): 2500}
 SAMPLE_COUNTS = {("real", "all"): 77, ("fake", "all"): 323}

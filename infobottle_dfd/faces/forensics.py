@@ -6,7 +6,7 @@
 __all__ = ['FF_VAL', 'FF_TEST', 'FF_SPLIT', 'FF_METHODS', 'FF', 'SHIFTER', 'DFD', 'PLACE', 'SIGNS', 'Name', 'ff_name', 'dfd_name',
            'Part', 'split_counts', 'place', 'films', 'faceforensics', 'dfd', 'faceshifter', 'flat_copy']
 
-# %% ../../nbs/faces/09_forensics.ipynb #a67ab50f
+# %% ../../nbs/faces/09_forensics.ipynb #0099bf50
 import re
 from collections import Counter
 from pathlib import Path
@@ -37,7 +37,7 @@ FF_TEST = """
 FF_SPLIT = dict.fromkeys(map("{:03}".format, range(1000)), "train")
 FF_SPLIT |= dict.fromkeys(FF_VAL, "val") | dict.fromkeys(FF_TEST, "test")
 
-# %% ../../nbs/faces/09_forensics.ipynb #f7dfb8b6
+# %% ../../nbs/faces/09_forensics.ipynb #95e71066
 class Name(NamedTuple):
     "What the name of a film tells."
     people: tuple[str, ...]     # One or two; none for a strange name
@@ -62,7 +62,7 @@ def dfd_name(
     people = tuple(f"actor{i}" for i in m.groups()[:2] if i)
     return Name(people, "", f"{m[1]}__{m[3]}" if m[2] else "")
 
-# %% ../../nbs/faces/09_forensics.ipynb #cf091c78
+# %% ../../nbs/faces/09_forensics.ipynb #496db3e5
 class Part(NamedTuple):
     "One of the sets in the folder."
     real: tuple[str, ...]           # Folders of the real films, in small letters
@@ -90,7 +90,7 @@ def place(
     film = m and (m[4] if m[5] else Path(m[4]).stem)
     return (m[1] or m[3], m[2] or "", film) if m and bool(m[5]) != is_video(Path(name)) else None
 
-# %% ../../nbs/faces/09_forensics.ipynb #fc6237ad
+# %% ../../nbs/faces/09_forensics.ipynb #3c3ffb27
 def films(
     root: Path,             # Holds the set, somewhere
     part: Part,             # Which
@@ -128,7 +128,7 @@ def films(
                      f"as {odd[0]}")
     return Found(title, rows, notes, part.official)
 
-# %% ../../nbs/faces/09_forensics.ipynb #31e9486f
+# %% ../../nbs/faces/09_forensics.ipynb #7a6e3956
 SIGNS = ("original_sequences", "manipulated_sequences")
 
 @reader("ff", "FaceForensics++", *SIGNS)

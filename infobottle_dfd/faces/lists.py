@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BENCH', 'SHAPES', 'fake', 'people', 'in_order', 'entries', 'bench_rows', 'mended', 'home', 'deepfakebench']
 
-# %% ../../nbs/faces/12_lists.ipynb #3a3dfe33
+# %% ../../nbs/faces/12_lists.ipynb #c0868ad6
 import os
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ from ..core import InputError
 from .manifest import Face
 from .readers import Found, missing, read_json
 
-# %% ../../nbs/faces/12_lists.ipynb #fd148e0f
+# %% ../../nbs/faces/12_lists.ipynb #948cac4a
 BENCH = dict.fromkeys(["ff-real", "dfd_real", "dfdcp_real", "dfdc_real", "celebdfv1_real",
                        "celebdfv2_real", "whichisreal"], 0)
 BENCH |= dict.fromkeys(["ff-df", "ff-f2f", "ff-fs", "ff-nt", "ff-fh", "dfdcp_fakea",
@@ -34,7 +34,7 @@ def fake(
                          "and does not end in real or fake")
     return BENCH.get(label.lower(), int(ending is not None and ending[1] == "fake"))
 
-# %% ../../nbs/faces/12_lists.ipynb #71ff8da2
+# %% ../../nbs/faces/12_lists.ipynb #972a8679
 SHAPES = {r"\d{3}(?:_\d{3})?": r"\d{3}", r"\d\d(?:_\d\d)?__.+": r"\d\d(?=_)",
           r"id\d+_.+": r"id\d+"}
 
@@ -46,7 +46,7 @@ def people(
     head = re.split(r"__[a-z]", name)[0] + "_"
     return "+".join(re.findall(shape, head)) if shape else ""
 
-# %% ../../nbs/faces/12_lists.ipynb #998954a9
+# %% ../../nbs/faces/12_lists.ipynb #cf7a3c2f
 def in_order(
     frame: str,     # A name with numbers in it
 ) -> list[str]:
@@ -71,7 +71,7 @@ def entries(
         else:
             raise KeyError("frames")
 
-# %% ../../nbs/faces/12_lists.ipynb #96a89b20
+# %% ../../nbs/faces/12_lists.ipynb #df0c1c0c
 def bench_rows(
     path: Path,                 # A json of one or more data sets
     compression: str = "c23",   # Where the data set has several
@@ -97,7 +97,7 @@ def bench_rows(
         raise e if str(path) in str(e) else InputError(f"{path}: {e}") from None
     return rows
 
-# %% ../../nbs/faces/12_lists.ipynb #49899bcd
+# %% ../../nbs/faces/12_lists.ipynb #984e8836
 def mended(
     rows: list[Face],                       # Of a list
 ) -> tuple[list[Face], list[str]]:          # The same without its faults; what they were
@@ -117,7 +117,7 @@ def mended(
         rows = [r._replace(split="train") if r.split == "val" else r for r in rows]
     return list({r.path: r for r in rows}.values()), notes
 
-# %% ../../nbs/faces/12_lists.ipynb #bca28393
+# %% ../../nbs/faces/12_lists.ipynb #bc4c4180
 def home(
     path: Path,                         # The json
     rows: list[Face],                   # What it lists
@@ -135,7 +135,7 @@ def home(
     best = max(hits, key=hits.get)
     return best if hits[best] else None
 
-# %% ../../nbs/faces/12_lists.ipynb #99644773
+# %% ../../nbs/faces/12_lists.ipynb #079763e4
 def deepfakebench(
     path: Path,                 # A json in DeepfakeBench's form
     compression: str = "c23",   # Where the data set has several

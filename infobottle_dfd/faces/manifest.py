@@ -33,7 +33,7 @@ class Face(NamedTuple):
     mask: str = ""          # Grey picture, light where it was forged; may be empty
     source: str = ""        # Video that it was made from; may be empty
 
-# %% ../../nbs/faces/04_manifest.ipynb #41c5e04c
+# %% ../../nbs/faces/04_manifest.ipynb #700fbfb5
 def lines(
     path: Path,                         # The CSV file
 ) -> list[tuple[int, dict[str, str]]]:  # Number of a line, and its fields by column
@@ -78,7 +78,7 @@ def read_manifest(
                          r["method"], r["mask"] and str(home / r["mask"]), r["source"]))
     return rows
 
-# %% ../../nbs/faces/04_manifest.ipynb #3fc15a76
+# %% ../../nbs/faces/04_manifest.ipynb #e30981cb
 def write_manifest(
     rows: list[Face],       # What to list
     path: Path,             # The CSV file; pictures below its folder are named relative to it
@@ -135,23 +135,23 @@ def must_agree(
         raise InputError(f"{source}: some rows have a split and some have none; fill the column "
                          "on every line or on none (folders: all in train/, val/ or test/)")
 
-# %% ../../nbs/faces/04_manifest.ipynb #962007c5
+# %% ../../nbs/faces/04_manifest.ipynb #63cfd986
 def must_be_distinct(
     rows: list[Face],       # Of one manifest or folder
     source: str | Path,     # Where they are from, for the message
-) -> int:                   # Files that stand in two splits
-    "InputError if a file is listed as real and fake, or twice in one split."
-    seen, across = {}, 0
+) -> str:                   # What is to be said of files that are listed twice, or nothing
+    "InputError if a file is listed as real and as fake."
+    seen, twice, across = {}, [], 0
     for r in rows:
         other = seen.setdefault(os.path.realpath(r.path), r)
         if other.label != r.label:
             raise InputError(f"{source}: {other.path} and {r.path} are one file, listed as real "
                              "and as fake; take one of them out")
-        if other is not r and other.split == r.split:
-            raise InputError(f"{source}: {r.path} is listed twice; take one out "
-                             "(--balance draws the rarer class again)")
-        across += other.split != r.split
-    return across
+        if other is not r:
+            twice.append(r)
+            across += other.split != r.split
+    return (f"warning: {len(twice)} rows name a file that another row names, as {twice[0].path}, "
+            f"{across} of them in another split; each row counts" if twice else "")
 
 # %% ../../nbs/faces/04_manifest.ipynb #05-021
 def read_faces(
@@ -175,8 +175,8 @@ def read_faces(
     if gone := [r.path for r in rows if not r.path.is_file()]:
         raise InputError(f"{gone[0]}: no such file, though {source} lists it "
                          f"({len(gone)} of {len(rows)} are missing)")
-    if across := must_be_distinct(rows, source):
-        say(f"warning: {across} files stand in two splits; scores may be memory")
+    if twice := must_be_distinct(rows, source):
+        say(twice)
     return rows
 
 # %% ../../nbs/faces/04_manifest.ipynb #05-041

@@ -6,7 +6,7 @@
 __all__ = ['READERS', 'Found', 'kind', 'inventory', 'by_name', 'missing', 'read_json', 'Reader', 'reader', 'seen', 'fitting',
            'nearest']
 
-# %% ../../nbs/faces/08_readers.ipynb #bb4b3856
+# %% ../../nbs/faces/08_readers.ipynb #e2d3bd4e
 import difflib
 import json
 import os
@@ -20,7 +20,7 @@ from ..core import InputError
 from .folders import VIDEOS, below
 from .manifest import Face
 
-# %% ../../nbs/faces/08_readers.ipynb #bb76f4c9
+# %% ../../nbs/faces/08_readers.ipynb #1dca9405
 class Found(NamedTuple):
     "What a reader found in a benchmark's folder."
     name: str                               # The benchmark
@@ -35,7 +35,7 @@ def kind(
     "real, or the method of a fake."
     return (row.method or "fake") if row.label else "real"
 
-# %% ../../nbs/faces/08_readers.ipynb #d21ae7e4
+# %% ../../nbs/faces/08_readers.ipynb #8b3943ff
 def inventory(
     found: Found,       # As a reader returns it
 ) -> str:
@@ -57,7 +57,7 @@ def inventory(
         lines.append(line)
     return "\n".join(lines + found.notes)
 
-# %% ../../nbs/faces/08_readers.ipynb #3dc7d876
+# %% ../../nbs/faces/08_readers.ipynb #463c5094
 def by_name(
     root: Path,                             # A folder
     suffixes: tuple[str, ...] = VIDEOS,     # What to list
@@ -72,7 +72,7 @@ def missing(
     "One sentence for a list of lost files, or none."
     return [f"missing: {len(gone)} {what}, as {gone[0]}"] if gone else []
 
-# %% ../../nbs/faces/08_readers.ipynb #0ee30358
+# %% ../../nbs/faces/08_readers.ipynb #7a6d5446
 def read_json(
     path: Path,                 # A file that should hold a JSON object
 ) -> dict:
@@ -84,7 +84,7 @@ def read_json(
         raise InputError(f"{path}: damaged, or no description of a benchmark; "
                          "download it again") from None
 
-# %% ../../nbs/faces/08_readers.ipynb #1edfcbc3
+# %% ../../nbs/faces/08_readers.ipynb #8ecbe125
 class Reader(NamedTuple):
     "A line of the table."
     title: str                      # For people
@@ -107,7 +107,7 @@ def reader(
         return read
     return add
 
-# %% ../../nbs/faces/08_readers.ipynb #7eed8391
+# %% ../../nbs/faces/08_readers.ipynb #4478e0f6
 def seen(
     source: Path,           # A folder
     levels: int = 2,        # How deep
@@ -130,7 +130,7 @@ def fitting(
     return next((name for name, r in READERS.items()
                  if r.signs and len(there & {*r.signs}) >= r.least), None)
 
-# %% ../../nbs/faces/08_readers.ipynb #3e1b9b96
+# %% ../../nbs/faces/08_readers.ipynb #349f7687
 def nearest(
     source: Path,       # A folder that no reader knows
 ) -> str:

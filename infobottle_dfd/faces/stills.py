@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['FORMATS', 'eight_bits', 'decode', 'unseen']
 
-# %% ../../nbs/faces/06_stills.ipynb #de9bae30
+# %% ../../nbs/faces/06_stills.ipynb #2551c9a1
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,12 @@ def eight_bits(
         picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
     return picture.convert("RGB")
 
-# %% ../../nbs/faces/06_stills.ipynb #e9cd4dc7
+# %% ../../nbs/faces/06_stills.ipynb #2045ab28
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
 
 def decode(
-    path: Path,         # A picture
-) -> np.ndarray:        # RGB, (h w c) uint8
+    path: Path | BytesIO,   # A picture
+) -> np.ndarray:            # RGB, (h w c) uint8
     "A picture, upright. InputError if it is damaged, too large, or of a kind that is not known."
     try:
         with Image.open(path, formats=FORMATS) as file:

@@ -1,0 +1,241 @@
+"""Videos to faces: the command as a user types it, kills it, and types it again."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import FIXED, film
+from infobottle_dfd.commands import prepare
+from infobottle_dfd.core import InputError
+from infobottle_dfd.faces import prepare as preparing
+from infobottle_dfd.faces.manifest import read_faces
+
+COMMAND = str(Path(sys.executable).with_name("infobottle-prepare"))
+
+
+def call(monkeypatch, capsys, *args):
+    "Status, stdout, stderr of infobottle-prepare."
+    monkeypatch.setattr(sys, "argv", ["infobottle-prepare", *map(str, args)])
+    try:
+        prepare()
+        status = 0
+    except SystemExit as e:
+        status = e.code
+    return status, *capsys.readouterr()
+
+
+def test_a_cut_off_video_gives_what_is_left(tmp_path, monkeypatch):
+    film(tmp_path / "long.avi", frames=60)
+    whole = (tmp_path / "long.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(whole[:len(whole) * 2 // 3])
+    args = preparing.Prepare(tmp_path, tmp_path / "out", frames=8, size=32, detector="own:find")
+    (tmp_path / "own.py").write_text(FIXED)
+    monkeypatch.syspath_prepend(tmp_path)
+    done = preparing.cut_faces(tmp_path / "cut.avi", "cut", args)
+    assert len(done["crops"]) >= 5 and done["problem"] == "breaks off early"
+
+
+def test_prepare_with_several_processes(films, monkeypatch, capsys):
+    status, out, _ = call(monkeypatch, capsys, films, "out", "--frames", 3, "--size", 48, "--detector", "own:find", "--workers", 2, "--format", "png")
+    assert status == 0 and "13  faces" in out and "1  videos: cannot be decoded" in out and "13 faces listed in out/manifest.csv" in out
+    rows = read_faces("out/manifest.csv")
+    assert len(rows) == len({r.path for r in rows}) == 13 and {r.video for r in rows} == {"real/a b.mp4", "real/c.avi", "real/photo.jpg", "fake/a b.MP4", "fake/d.mkv"}
+    assert {Image.open(r.path).size for r in rows} == {(48, 48)} and not list(Path("out").rglob(".*"))
+    status, out, err = call(monkeypatch, capsys, films, "out", "--frames", 4, "--size", 48, "--detector", "own:find")
+    assert status == 2 and "made with other settings" in err
+
+
+def test_several_faces_and_none(films, monkeypatch, capsys):
+    args = (films, "two", "--frames", 2, "--detector", "own:two", "--workers", 1)
+    assert "9  frames with several faces (largest taken)" in call(monkeypatch, capsys, *args)[1]
+    status, _, err = call(monkeypatch, capsys, films, "none", "--frames", 2, "--detector", "own:none", "--workers", 1)
+    assert status == 2 and "no face found in any of 6 videos" in err and not Path("none/manifest.csv").exists()
+
+
+def test_killed_and_called_again(films, monkeypatch, capsys):
+    "SIGKILL while it works; the second call does the rest, and the result is that of an undisturbed run."
+    for k in range(24):
+        film(films / f"real/more {k}.mp4")
+    slow = "import time\ndef find(picture):\n    time.sleep(.02)\n    return [(20, 10, 60, 80)]\n"
+    (films.parent / "slow.py").write_text(slow)
+    command = [COMMAND, str(films), "out", "--frames", "6", "--size", "32", "--detector", "slow:find", "--workers", "1"]
+    running = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    log = Path("out/done.jsonl")
+    for _ in range(600):
+        if log.exists() and len(log.read_bytes().splitlines()) >= 3:
+            break
+        time.sleep(.05)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    before = len(log.read_bytes().splitlines())
+    assert 3 <= before < 30 and not Path("out/manifest.csv").exists()
+    with open(log, "ab") as file:
+        file.write(b'{"path": "half a li')
+    assert call(monkeypatch, capsys, *command[1:])[0] == 0 and len(log.read_bytes().splitlines()) == 30
+    assert all(json.loads(line) for line in log.read_bytes().splitlines())
+    command[2] = "again"
+    assert call(monkeypatch, capsys, *command[1:])[0] == 0
+    assert Path("out/manifest.csv").read_text() == Path("again/manifest.csv").read_text()
+
+
+def test_deepfakebench_needs_no_detector(tmp_path, monkeypatch, capsys):
+    Image.new("RGB", (32, 32)).save(tmp_path / "1.png")
+    (tmp_path / "x.json").write_text(json.dumps({"D": {"FF-real": {"test": {"v": {"frames": ["1.png"]}}}}}))
+    monkeypatch.setattr(preparing, "load_detector", None)
+    status, out, _ = call(monkeypatch, capsys, tmp_path / "x.json", tmp_path / "out")
+    assert status == 0 and "1 faces listed in" in out and f"{tmp_path / '1.png'},0,test,FF-real/v,," in (tmp_path / "out/manifest.csv").read_text()
+
+
+@pytest.mark.parametrize("options, word", [
+    (("--format", "gif"), "choose jpg or png"), (("--frames", "0"), "it must be from 1"), (("--margin", "nan"), "it must be from 0"), (("--size", "100000"), "to 4096"), (("--detector", "own:number"), "no function"), (("--detector", "nowhere:find"), "name it as module:function"),
+    (("--detector", "own:lost"), "name it as module:function"), (("--compression", "c99"), "choose c0, c23 or c40")], ids=str)
+def test_bad_options(films, monkeypatch, capsys, options, word):
+    status, out, err = call(monkeypatch, capsys, films, "out", *options)
+    assert status == 2 and word in err and len(err.splitlines()) == 1 and not out and not Path("out").exists()
+
+
+@pytest.mark.skipif(not Path("../shared/data/ffpp_videos_c23").is_dir(), reason="the seven videos are not here")
+def test_real_videos(tmp_path, monkeypatch, capsys):
+    status, out, _ = call(monkeypatch, capsys, Path("../shared/data/ffpp_videos_c23").resolve(), tmp_path / "out", "--frames", 1, "--workers", 1)
+    assert status == 0 and "7  faces" in out and os.path.getsize(tmp_path / "out/manifest.csv")
+
+
+@pytest.mark.parametrize("name, word", [("breaks", "ZeroDivisionError: division by zero"), ("five", "a box is no four numbers"), ("outside", "no face found in any")])
+@pytest.mark.parametrize("workers", [1, 2])
+def test_detectors_that_fail(films, monkeypatch, capsys, name, word, workers):
+    status, _, err = call(monkeypatch, capsys, films, "out", "--frames", 1, "--detector", f"own:{name}", "--workers", workers)
+    assert status == 2 and word in err and len(err.strip().splitlines()) == 1 and not Path("out/manifest.csv").exists()
+
+
+def test_what_must_not_be_overwritten_or_read_again(films, tmp_path, monkeypatch, capsys):
+    own = ("--frames", 1, "--detector", "own:find", "--workers", 1)
+    status, _, err = call(monkeypatch, capsys, films, films / "real/out", *own)
+    assert status == 2 and "lies inside" in err
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/manifest.csv").write_text("path,label,split,video,identity,method\n../films/real/c.avi,0,,,,\n../films/fake/d.mkv,1,,,,\n")
+    status, _, err = call(monkeypatch, capsys, "mine/manifest.csv", "mine", *own)
+    assert status == 2 and "not made here" in err and len((tmp_path / "mine/manifest.csv").read_text().splitlines()) == 3
+    assert call(monkeypatch, capsys, "mine/manifest.csv", "out", *own, "--frames", 3)[0] == 0
+    rows = read_faces("out/manifest.csv")
+    assert len({r.video for r in rows}) == 2 and len(rows) == 6                                      # frames of one video stay together
+    with open(tmp_path / "mine/manifest.csv", "a") as file:
+        file.write("../films/real/c.avi,1,,,,\n")
+    assert "the same video twice" in call(monkeypatch, capsys, "mine/manifest.csv", "again", *own)[2]
+
+
+def test_lost_crops_are_made_again(films, monkeypatch, capsys):
+    args = (films, "out", "--frames", 2, "--size", 32, "--detector", "own:find", "--workers", 1)
+    assert call(monkeypatch, capsys, *args)[0] == 0
+    rows = read_faces("out/manifest.csv")
+    rows[0].path.unlink()
+    film(films / "fake/broken.mp4")                                                                 # mended
+    status, out, _ = call(monkeypatch, capsys, *args)
+    assert status == 0 and len(read_faces("out/manifest.csv")) == len(rows) + 2 and "cannot be decoded" not in out
+
+
+@pytest.mark.parametrize("then", ["fake real", "fake, fake real", "real fake"])
+def test_a_place_belongs_to_one_path(films, tmp_path, monkeypatch, capsys, then):
+    "Two pictures of one name in one video: whatever the list held before, and in what order, each keeps its own crops."
+    brightness = {"real": 60, "fake": 200}
+    for kind, grey in brightness.items():
+        Image.new("RGB", (160, 120), (grey,) * 3).save(films / kind / "1.png")
+    for kinds in ("real", *then.split(", ")):
+        (tmp_path / "list.csv").write_text("path,label,split,video,identity,method\n" + "".join(f"films/{k}/1.png,{int(k == 'fake')},,001,,\n" for k in kinds.split()))
+        assert call(monkeypatch, capsys, "list.csv", "out", "--size", 32, "--detector", "own:find", "--workers", 1, "--format", "png")[0] == 0
+    rows = read_faces("out/manifest.csv")
+    assert len({r.path for r in rows}) == 2 and all(np.asarray(Image.open(r.path)).mean() == brightness[("real", "fake")[r.label]] for r in rows)
+
+
+def test_places_of_an_older_version_stay(films, monkeypatch, capsys):
+    "What is logged as done is not done again, wherever its crops lie."
+    args = (films, "out", "--frames", 2, "--size", 32, "--detector", "own:find", "--workers", 1)
+    assert call(monkeypatch, capsys, *args)[0] == 0
+    log = Path("out/done.jsonl")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    for k, done in enumerate(lines):
+        for i, crop in enumerate(done["crops"]):
+            Path(f"out/faces/{k}").mkdir(exist_ok=True)
+            done["crops"][i] = Path("out", crop).rename(f"out/faces/{k}/{i}.jpg").relative_to("out").as_posix()
+    log.write_text("".join(json.dumps(done) + "\n" for done in lines))
+    assert call(monkeypatch, capsys, *args)[0] == 0
+    assert sorted(r.path for r in read_faces("out/manifest.csv")) == sorted(Path("out/faces").glob("?/*.jpg"))
+
+
+def test_a_killed_parent_leaves_no_workers(films):
+    (films.parent / "slow.py").write_text("import time\ndef find(picture):\n    time.sleep(.5)\n    return [(20, 10, 60, 80)]\n")
+    running = subprocess.Popen([COMMAND, str(films), "out", "--detector", "slow:find", "--workers", "2"], stderr=subprocess.DEVNULL, start_new_session=True)
+    while not list(Path("out").rglob("*.jpg")):
+        assert running.poll() is None
+        time.sleep(.05)
+    running.kill()
+    running.wait()
+    left = lambda: subprocess.run(["pgrep", "-g", str(running.pid)], capture_output=True, text=True).stdout.split()
+    for _ in range(100):
+        if not left():
+            break
+        time.sleep(.1)
+    assert not left()
+
+
+STUCK = "import time\ndef find(picture):\n    time.sleep(600 if picture.mean() > 100 else .01)\n    return [(20, 10, 60, 80)]\n"
+
+
+@pytest.fixture
+def stuck(films, tmp_path):
+    "Six dark pictures and a bright one, at which the detector stays for ten minutes."
+    (tmp_path / "stuck.py").write_text(STUCK)
+    for k, grey in enumerate((20, 20, 200, 20, 20, 20, 20)):
+        file = tmp_path / "shots" / ("fake" if k % 2 else "real") / f"{k}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (160, 120), (grey,) * 3).save(file)
+    return tmp_path / "shots"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_while_a_detector_is_stuck(stuck, how):
+    "Asked to stop: at once, in one sentence, with everything that was finished, and nobody is left."
+    running = subprocess.Popen([COMMAND, str(stuck), "out", "--detector", "stuck:find", "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))     # a shell's `&` switches Ctrl-C off
+    log = Path("out/done.jsonl")
+    while not (log.exists() and len(log.read_bytes().splitlines()) == 6):
+        assert running.poll() is None
+        time.sleep(.05)
+    start = time.time()
+    (os.kill if how == signal.SIGTERM else os.killpg)(running.pid, how)       # Ctrl-C goes to all
+    err = running.communicate(timeout=20)[1]
+    assert running.returncode == 130 and err.splitlines() == ["infobottle-prepare: stopped"]
+    assert len(log.read_bytes().splitlines()) == 6 == len(list(Path("out").rglob("*.jpg")))
+    while subprocess.run(["pgrep", "-g", str(running.pid)], capture_output=True).stdout:
+        assert time.time() - start < 20
+        time.sleep(.1)
+
+
+def test_what_is_done_when_a_run_is_stopped_is_kept(stuck, tmp_path):
+    args = preparing.Prepare(stuck, tmp_path / "out", size=32, detector="stuck:find", workers=2)
+    outcomes = preparing.run_all([(p, p.stem) for p in sorted(stuck.rglob("*.png"))], args)
+    first = next(outcomes)
+    for _ in range(600):
+        if len(list(Path("out").rglob("[0-9]*.jpg"))) == 6:
+            break
+        time.sleep(.05)
+    time.sleep(1)
+    rest = [outcomes.throw(KeyboardInterrupt)]
+    with pytest.raises(KeyboardInterrupt):
+        rest += iter(lambda: next(outcomes), None)
+    assert len({done["path"] for done in (first, *rest)}) == 6
+
+
+def test_a_failing_detector_does_not_wait_for_a_stuck_one(stuck, tmp_path):
+    (tmp_path / "stuck.py").write_text(STUCK.replace("    return", "    assert picture.mean() > 100\n    return"))
+    args = preparing.Prepare(stuck, tmp_path / "out", size=32, detector="stuck:find", workers=2)
+    start = time.time()
+    with pytest.raises(InputError, match="AssertionError"):
+        list(preparing.run_all([(stuck / "real/2.png", "a"), (stuck / "real/0.png", "b")], args))
+    assert time.time() - start < 60

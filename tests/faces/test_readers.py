@@ -1,0 +1,171 @@
+"""Benchmarks in their official layouts, with everything that goes wrong on disks: capitals, spaces, CRLF, missing files, turned labels."""
+import json
+
+import pytest
+
+from infobottle_dfd.core import InputError
+from infobottle_dfd.faces.benchmarks import read_benchmark
+from infobottle_dfd.faces.layouts import FF_METHODS, FF_SPLIT, celeb_df, inventory
+from infobottle_dfd.faces.manifest import leaks
+
+
+@pytest.fixture
+def tree(tmp_path):
+    "Makes a folder with a space in its name, holding empty files and small texts."
+    def make(*files, **texts):
+        for name in (*files, *texts):
+            path = tmp_path / "a set" / name.replace("__", "/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(texts[name].encode() if name in texts else b"")
+        return tmp_path / "a set"
+    return make
+
+
+def celeb(tree, text, *more):
+    root = tree("Celeb-real/id0_0000.mp4", "Celeb-real/id1_0000.mp4", "YouTube-real/00170.mp4", "Celeb-synthesis/id0_id1_0000.mp4", "Celeb-synthesis/id2_id3_0001.mp4", *more)
+    (root / "List_of_testing_videos.txt").write_bytes(text)
+    return root
+
+
+def test_faceforensics(tree):
+    "Four methods share a name; raw counts as c0; folders are found one level too deep and in capitals."
+    fakes = [f"Data/manipulated_sequences/{m}/c23/videos/{v}.MP4" for m in FF_METHODS for v in ("000_003", "003_000", "719_720")]
+    root = tree(*fakes, "Data/original_sequences/youtube/C23/videos/000.mp4", "Data/original_sequences/youtube/raw/videos/001.mp4", "Data/original_sequences/actors/c23/videos/01__hugging.mp4")
+    found = read_benchmark(root)
+    assert len(found.rows) == 9 and len({r.video for r in found.rows}) == 9                 # 719_720 is no official pair
+    assert {r.split for r in found.rows} == {"test"} and {r.identity for r in found.rows} == {"000", "000+003", "003+000"}
+    assert sorted({r.method for r in found.rows}) == ["", *FF_METHODS] and all(r.label == bool(r.method) for r in found.rows)
+    assert "4 videos with strange names, or of two splits at once" in inventory(found) and "left out: 1 videos of actors" in inventory(found) and not leaks(found.rows)["identity"]
+    assert [r.video for r in read_benchmark(root, "c0").rows] == ["youtube/001"]
+    with pytest.raises(InputError, match="compression c40; there are: c23, raw"):
+        read_benchmark(root, "c40")
+    with pytest.raises(InputError, match="choose c0, c23 or c40"):
+        read_benchmark(root, "c41")
+
+
+def test_official_split_is_closed_under_pairs():
+    assert [list(FF_SPLIT.values()).count(s) for s in ("train", "val", "test")] == [720, 140, 140]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+def test_celeb_df_writes_1_for_real(tree, end):
+    root = celeb(tree, b"1 YouTube-real/00170.mp4" + end + b"0 celeb-synthesis/id0_id1_0000.mp4" + end + b"1 Celeb-real/id0_0000.mp4")     # no final newline
+    rows = {r.video: r for r in read_benchmark(root).rows}
+    assert {v: r.label for v, r in rows.items() if r.split == "test"} == {"youtube-real/00170": 0, "celeb-synthesis/id0_id1_0000": 1, "celeb-real/id0_0000": 0}
+    assert rows["celeb-synthesis/id2_id3_0001"].identity == "id2+id3" and rows["youtube-real/00170"].identity == ""
+
+
+def test_celeb_df_says_what_is_missing_and_what_leaks(tree):
+    "Version 2 by the length of its list; a person in train and test is named; val is cut by connected groups, never from test."
+    lines = [f"0 Celeb-synthesis/id{k}_id{k + 1}_0009.mp4" for k in range(400)] + ["0 Celeb-synthesis/id0_id1_0000.mp4"]
+    more = [f"Celeb-synthesis/id{k}_id{k + 1}_0000.mp4" for k in range(20, 60, 2)] + [f"Celeb-real/id{k}_0000.mp4" for k in range(20, 60)]
+    found = read_benchmark(celeb(tree, "\n".join(lines).encode(), *more))
+    text = inventory(found)
+    assert found.name == "Celeb-DF-v2" and "400 of 401 listed test videos" in text and "2 identity names (id0, id1) in more than one split" in text
+    part = {s: [r for r in found.rows if r.split == s] for s in ("train", "val", "test")}
+    assert {r.label for r in part["val"]} == {0, 1} and [r.video for r in part["test"]] == ["celeb-synthesis/id0_id1_0000"]
+    assert not leaks(part["train"] + part["val"])["identity"] and "cut from train with seed 0" in text
+    assert "712" in text and sum(map(len, part.values())) == len(found.rows)
+
+
+@pytest.mark.parametrize("text, word", [(b"1 Celeb-synthesis/id0_id1_0000.mp4", "line 1.*1 means real"), (b"\n0 YouTube-real/00170.mp4", "line 2"), (b"2 Celeb-real/id0_0000.mp4", "line 1")])
+def test_celeb_df_with_turned_labels(tree, text, word):
+    with pytest.raises(InputError, match=word):
+        read_benchmark(celeb(tree, text))
+
+
+def test_celeb_df_without_its_list(tree):
+    with pytest.raises(InputError, match="List_of_testing_videos.txt is missing"):
+        read_benchmark(tree("Celeb-real/id0_0000.mp4", "Celeb-synthesis/id0_id1_0000.mp4"))
+
+
+def test_dfdc_preview(tree):
+    about = {"method_A/1/x y.mp4": {"label": "fake", "set": "test", "augmentations": ["fps:15"], "target_id": "1", "swapped_id": "2", "source_video": "s"},
+             "original_videos/1/r.mp4": {"label": "real", "set": "train", "target_id": "1", "swapped_id": None}, "original_videos/3/gone.mp4": {"label": "real", "set": "train", "target_id": "3"}}
+    root = tree("Method_A/1/X y.mp4", "original_videos/1/r.mp4", **{"dataset.json": json.dumps(about)})
+    found = read_benchmark(root)
+    assert [(r.label, r.split, r.identity, r.method) for r in found.rows] == [(1, "test", "1+2", "method_A"), (0, "train", "1", "")]
+    assert "missing: 1 videos of dataset.json, as original_videos/3/gone.mp4" in inventory(found) and "identity name (1)" in inventory(found) and "4118" in inventory(found)
+    about["method_A/1/x y.mp4"]["label"] = "FAKE?"
+    with pytest.raises(InputError, match="lacks label"):
+        read_benchmark(tree(**{"dataset.json": json.dumps(about)}))
+    with pytest.raises(InputError, match="damaged"):
+        read_benchmark(tree(**{"dataset.json": json.dumps(about)[:-9]}))
+
+
+def test_dfdc(tree):
+    "val is made of whole folders; labels.csv writes 1 for fake; files that are missing are counted per folder."
+    texts = {}
+    for k in range(10):
+        about = {f"f{k}.mp4": {"label": "FAKE", "split": "train", "original": f"r{k}.mp4"}, f"r{k}.mp4": {"label": "REAL", "split": "train", "original": None}, f"g{k}.mp4": {"label": "REAL", "split": "train"}}
+        texts[f"dfdc_train_part_{k}__metadata.json"] = json.dumps(about)
+    texts["test__labels.csv"] = "\ufefffilename,label\r\nA.mp4,1\r\nb.mp4,0\r\nc.mp4,0"
+    root = tree(*(f"dfdc_train_part_{k}/{v}{k}.mp4" for k in range(10) for v in "fr"), "test/videos/a.mp4", "test/videos/B.mp4", **texts)
+    found = read_benchmark(root)
+    folders = {s: {r.identity for r in found.rows if r.split == s} for s in ("train", "val", "test")}
+    assert len(folders["val"]) == 2 and len(folders["train"]) == 8 and not folders["val"] & folders["train"]
+    assert {r.video: r.label for r in found.rows if r.split == "test"} == {"test/a.mp4": 1, "test/b.mp4": 0}
+    text = inventory(found)
+    assert "1 of 3 test videos, as c.mp4" in text and "1 of 3 videos of dfdc_train_part_0, as g0.mp4" in text and "10 of 50 training folders" in text and "99990" in text
+    (root / "test/labels.csv").write_text("filename,label\na.mp4,FAKE\n")
+    with pytest.raises(InputError, match="1 fake or 0 real"):
+        read_benchmark(root)
+
+
+def bench(tree, splits, label="FF-DF", frames=("3.png", "20.png")):
+    content = {s: {"c23": {v: {"label": label, "frames": [f"ff\\{v}\\{f}" for f in frames]} for v in videos}} for s, videos in splits.items()}
+    videos = {v for names in splits.values() for v in names}
+    root = tree(*(f"datasets/rgb/ff/{v}/{f}" for v in videos for f in frames), **{"preprocessing__FF.json": json.dumps({"FF": {label: content}})})
+    return root / "preprocessing/FF.json"
+
+
+def test_deepfakebench(tree):
+    "Windows paths, frames in the order of numbers, compressions; two of its faults are mended and named."
+    found = read_benchmark(bench(tree, {"train": ["a", "b", "c"], "val": ["b"], "test": ["c"]}))
+    assert [(r.video, r.split, r.path.name) for r in found.rows if r.split == "test"] == [("FF-DF/c", "test", "3.png"), ("FF-DF/c", "test", "20.png")]
+    assert {r.split for r in found.rows if r.video == "FF-DF/b"} == {"train"} and {r.label for r in found.rows} == {1} and found.cropped
+    assert "1 of 3 train videos of this list stand in test too" in inventory(found) and "val holds one video" in inventory(found)
+
+
+@pytest.mark.parametrize("spoil, word", [({"FF": {"FF-XX": {}}}, "label 'FF-XX' is none of"), ({"FF": {"FF-DF": {"train": {"v": {}}}}}, "not in DeepfakeBench's form"), ({"FF": 3}, "damaged, or no description"), ({}, "lists nothing of compression")], ids=str)
+def test_strange_deepfakebench(tree, spoil, word):
+    with pytest.raises(InputError, match=word):
+        read_benchmark(tree(**{"x.json": json.dumps(spoil)}) / "x.json")
+
+
+def test_plain_folder_and_nothing(tree):
+    found = read_benchmark(tree("real/a b.MOV", "real/c.mp4", "fake/d.mp4", "fake/person/1.png", "fake/person/2.png"))
+    assert [r.video for r in found.rows] == ["real/a b.MOV", "real/c.mp4", "fake/d.mp4", "fake/person", "fake/person"]
+    for what, word in (("nowhere", "no such file or folder"), ("fake", "no benchmark here")):
+        with pytest.raises(InputError, match=word):
+            read_benchmark(tree() / what)
+
+
+def test_real_beside_train_is_refused(tree):
+    tree("train/real/a.mp4", "train/fake/b.mp4", "test/real/c.mp4", "test/fake/d.mp4", "Real/e.mp4")
+    with pytest.raises(InputError, match="some have none.*folders: all in train/, val/ or test/"):
+        read_benchmark(tree())
+    assert len(read_benchmark(tree() / "train").rows) == 2
+
+
+@pytest.mark.parametrize("text, word", [(b"", "is empty"), ("é".encode("latin-1"), "not plain text")])
+def test_celeb_df_with_a_broken_list(tree, text, word):
+    with pytest.raises(InputError, match=word):
+        read_benchmark(celeb(tree, text))
+
+
+def test_copies_and_two_versions_are_refused(tree):
+    root = tree(*(f"{d}manipulated_sequences/Deepfakes/c23/videos/000_003.mp4" for d in ("", "backup/")))
+    with pytest.raises(InputError, match="the same video twice"):
+        read_benchmark(root)
+    two = celeb(tree, b"1 YouTube-real/00170.mp4", "other/Celeb-real/id0_0000.mp4", "other/List_of_testing_videos.txt")
+    with pytest.raises(InputError, match="one version of Celeb-DF at a time"):
+        celeb_df(two)
+
+
+def test_a_part_folder_as_the_current_one(tree, monkeypatch):
+    about = {f"{k}.mp4": {"label": ("REAL", "FAKE")[k % 2], "split": "train"} for k in range(8)}
+    root = tree(*(f"dfdc_train_part_3/{k}.mp4" for k in range(8)), **{"dfdc_train_part_3__metadata.json": json.dumps(about)})
+    monkeypatch.chdir(root / "dfdc_train_part_3")
+    found = read_benchmark(".")
+    assert {r.identity for r in found.rows} == {"dfdc_train_part_3"} and {r.split for r in found.rows} == {"train"}

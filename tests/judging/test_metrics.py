@@ -1,0 +1,34 @@
+"""Scores and measures by counting; the scores of two processes."""
+import pytest
+import torch
+
+from helpers import two_processes
+from infobottle_dfd.faces.manifest import read_faces
+from infobottle_dfd.faces.pictures import FaceFiles
+from infobottle_dfd.judging.metrics import metrics, score
+from infobottle_dfd.runs.checkpoint import load_run
+
+SCORE = '''
+from infobottle_dfd.faces.manifest import read_faces
+from infobottle_dfd.judging.metrics import score
+from infobottle_dfd.faces.pictures import FaceFiles
+from infobottle_dfd.runs.checkpoint import load_run
+out = score(load_run(args[0])[0], FaceFiles(read_faces(args[1]), 32), batch=7)
+if dist.get_rank() == 1: torch.save(list(out[:4]), args[2])
+'''
+
+
+def test_scores_of_two_processes_are_those_of_one(tmp_path, run_folder, face_folder):
+    "Exactly, in the same order, every face once."
+    two_processes(SCORE, run_folder, face_folder, tmp_path / "two.pt")
+    one = score(load_run(run_folder)[0], FaceFiles(read_faces(face_folder), 32), batch=7)
+    assert all(torch.equal(a, b) for a, b in zip(one, torch.load(tmp_path / "two.pt", weights_only=True)))
+
+
+def test_metrics_by_counting():
+    g = torch.Generator().manual_seed(0)
+    y, p = torch.randint(0, 2, (60,), generator=g), torch.rand(60, generator=g)
+    pairs = [(a > b) + .5 * (a == b) for a in p[y == 1].tolist() for b in p[y == 0].tolist()]
+    m = metrics(y, p, .4)
+    assert m["auc"] == pytest.approx(sum(pairs) / len(pairs)) and m["accuracy"] == pytest.approx(float(((p >= .4) == y.bool()).float().mean()))
+    assert m["log_loss"] == pytest.approx(float(torch.nn.functional.binary_cross_entropy(p, y.float())), rel=1e-5)

@@ -1,0 +1,40 @@
+"""Settings: presets, and what cannot be asked."""
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from helpers import one_sentence
+from infobottle_dfd.commands import settings
+from infobottle_dfd.core import InputError
+from infobottle_dfd.runs.config import Config, PRESETS
+
+
+def test_presets_differ_where_they_say():
+    subset, full = (asdict(settings([name, "--data", "x.csv"])[0]) for name in ("subset", "full"))
+    assert {k for k in full if full[k] != subset[k]} == {"share"} and subset["share"] == .1
+    assert settings([])[0] == Config() == PRESETS["toy"] and settings(["full", "--data", "x.csv", "--lr", "2e-3"])[0].lr == 2e-3
+    with pytest.raises(InputError, match="name its manifest with --data"):
+        settings(["full"])
+
+
+@pytest.mark.parametrize("options, word", [
+    (("--backbone", "resnet18"), "unknown backbone 'resnet18'; choose one of tiny, resnet34"),
+    (("--mode", "best"), "unknown mode 'best'; choose one of released, paper"),
+    (("--weights", "OTHER"), "weights of another model than tiny"),
+    (("--weights", "none.pth"), "no such weights file"),
+    (("--epochs", "0"), "it must be at least 1"),
+    (("--lr", "0"), "lr is 0.0; it must be above 0"),
+    (("--weight-decay", "-1"), "weight_decay is -1.0; it must be at least 0"),
+    (("--alpha", "nan", "--weighting", "fixed"), "alpha is nan; it must be at least 0"),
+    (("--beta", "inf"), "beta is inf; it must be at least 0"),
+    (("--shortcut", "nose"), "unknown clue 'nose'; choose one of eyes"),
+    (("--out", "EXISTING"), "exists already; add --resume"),
+    (("--data", "x", "--shortcut", "eyes"), "are for drawn ClueFaces"),
+    (("--alpha", "2"), "set weighting to fixed"),
+    (("--resume",), "--resume needs --out"),
+    (("--resume", "--out", "nothing"), "no run to resume")], ids=str)
+def test_bad_training_options(call, bad, options, word):
+    options = [{"OTHER": bad["weights"], "EXISTING": bad["existing"]}.get(o, o) for o in options]
+    one_sentence(*call("train", *options), word)
+    assert not Path("runs").exists()

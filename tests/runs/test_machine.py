@@ -1,0 +1,42 @@
+"""Devices and loading processes."""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from helpers import one_sentence
+from infobottle_dfd import training
+from infobottle_dfd.runs.config import Config
+from infobottle_dfd.training import fit
+
+
+def test_no_gpu(call, run_folder, face_folder):
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    for command in (("train",), ("evaluate", "--data", face_folder, "--run", run_folder), ("predict", next((face_folder / "real").iterdir()), "--run", run_folder)):
+        one_sentence(*call(*command, "--device", "cuda"), "PyTorch sees no GPU here; use --device cpu")
+
+
+def test_a_loading_process_that_dies(tmp_path, face_folder, monkeypatch):
+    load = training.FaceFiles.__getitem__
+    def die(self, i):
+        if torch.utils.data.get_worker_info() is not None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return load(self, i)
+    monkeypatch.setattr(training.FaceFiles, "__getitem__", die)
+    with pytest.raises(training.InputError, match="a loading process died"):
+        fit(Config(data=str(face_folder), size=32, n=2, d=8, epochs=1, batch=8, workers=1), tmp_path / "a")
+
+
+def test_a_picture_that_breaks_during_the_run(tmp_path, face_folder):
+    "Found by a loading process; still one sentence, and the command ends instead of waiting for that process."
+    shutil.copytree(face_folder, tmp_path / "faces")
+    code = "from infobottle_dfd import training; training.check_pictures = lambda rows: rows[0].path.write_bytes(b'no picture'); training.main()"
+    done = subprocess.run([sys.executable, "-c", code, "--data", str(tmp_path / "faces"), "--size", "32", "--n", "2", "--d", "8", "--epochs", "1", "--batch", "8", "--workers", "2", "--out", str(tmp_path / "a")],
+                          capture_output=True, text=True, timeout=100)
+    said = [line for line in done.stderr.splitlines() if "not a readable picture" in line]
+    assert done.returncode == 2 and len(said) == 1 and "Traceback" not in done.stderr
