@@ -7,7 +7,8 @@ import torch
 
 from helpers import TRAIN, same, train
 from infobottle_dfd import training
-from infobottle_dfd.faces.manifest import read_faces, with_splits
+from infobottle_dfd.faces.manifest import read_faces
+from infobottle_dfd.faces.splits import with_splits
 from infobottle_dfd.runs.checkpoint import load_run
 from infobottle_dfd.runs.config import Config
 from infobottle_dfd.training import fit

@@ -5,8 +5,10 @@ import pytest
 
 from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.benchmarks import read_benchmark
-from infobottle_dfd.faces.layouts import FF_METHODS, FF_SPLIT, celeb_df, inventory
-from infobottle_dfd.faces.manifest import leaks
+from infobottle_dfd.faces.celeb import celeb_df
+from infobottle_dfd.faces.forensics import FF_METHODS, FF_SPLIT
+from infobottle_dfd.faces.readers import inventory
+from infobottle_dfd.faces.splits import leaks
 
 
 @pytest.fixture

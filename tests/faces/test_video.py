@@ -5,7 +5,7 @@ from PIL import Image
 
 from infobottle_dfd.core import InputError
 from infobottle_dfd.faces import video as faces
-from infobottle_dfd.faces.manifest import below
+from infobottle_dfd.faces.folders import below
 
 
 @pytest.mark.parametrize("there, wanted, right", [(300, 3, [50, 150, 250]), (2, 5, [0, 1]), (0, 5, []), (1, 1, [0])])
