@@ -48,7 +48,7 @@ def claim(
             old = settings | json.loads(kept.read_text())               # an older one has fewer
         except (OSError, ValueError, TypeError):
             old = {"prepare.json": "damaged"}
-        for k in [k for k in {**settings, **old} if old.get(k) != settings.get(k)][:1]:
+        for k in [k for k in settings | old if k != "name" and old.get(k) != settings.get(k)][:1]:
             raise InputError(f"{args.out}: holds faces made with other settings ({k}: {old.get(k)}, "
                              f"now {settings.get(k)}); choose another folder")
     elif (args.out / "manifest.csv").exists():
@@ -130,7 +130,7 @@ def cut_all(
             log[done["path"]] = done
     return {str(r.path): log[str(r.path)] for r in rows}
 
-# %% ../../nbs/faces/18_prepare.ipynb #c023c7de
+# %% ../../nbs/faces/18_prepare.ipynb #6182d3c7
 def thinned(
     rows: list[Face],       # Films, pictures, or frames of films
     wanted: int,            # Frames a film
