@@ -130,7 +130,7 @@ def cut_all(
             log[done["path"]] = done
     return {str(r.path): log[str(r.path)] for r in rows}
 
-# %% ../../nbs/faces/18_prepare.ipynb #6182d3c7
+# %% ../../nbs/faces/18_prepare.ipynb #c023c7de
 def thinned(
     rows: list[Face],       # Films, pictures, or frames of films
     wanted: int,            # Frames a film
