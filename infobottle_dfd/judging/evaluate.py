@@ -79,7 +79,7 @@ def unseen(
         return every, "it was trained on drawn faces alone"
     if "seen" not in saved:
         return every, "not known: the run is of a version that did not keep what it saw"
-    met = {name: torch.isin(pixels, numbers) for name, numbers in saved["seen"].items()}
+    met = {name: torch.isin(pixels, kept) for name, kept in saved["seen"].items()}
     left = {"train": (), "all": (), "val": ("train",)}.get(split, ("train", "val"))
     drop = sum((met[name] for name in left), ~every)
     said = [f"{int(m.sum())} of {len(rows)} faces were in its {name} split"
