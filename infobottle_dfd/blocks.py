@@ -38,7 +38,7 @@ def look(
     "What a backbone makes of one black face, in evaluation mode: no statistic moves."
     training = net.training
     with torch.no_grad():
-        maps = net.eval()(torch.zeros(1, 3, size, size))
+        maps = net.eval()(next(net.parameters()).new_zeros(1, 3, size, size))
     net.train(training)
     return maps.shape
 
@@ -95,7 +95,8 @@ def cut(
     try:
         net = models.get_model(name, **options)
     except (AssertionError, ValueError) as e:
-        raise InputError(f"backbone '{name}' cannot be built for faces of {size} pixels ({e}); "
+        why = str(e).split("\n")[0]
+        raise InputError(f"backbone '{name}' cannot be built for faces of {size} pixels ({why}); "
                          "choose another size") from None
     if not any(isinstance(m, nn.Linear) for m in net.modules()):
         raise InputError(f"backbone '{name}' has no linear layer at its end that could be taken off; "
@@ -180,8 +181,9 @@ class LocalBlocks(nn.Module):
         try:
             f = look(self.backbones[0], size or 224)[1]
         except RuntimeError as e:
-            raise InputError(f"backbone '{backbone}' cannot see faces of {size} pixels ({e}); "
-                             "choose larger ones") from None
+            why = str(e).split("\n")[0]
+            raise InputError(f"backbone '{backbone}' cannot see faces of {size or 224} pixels "
+                             f"({why}); choose larger ones") from None
         self.weight = nn.Parameter(torch.empty(n, f, d).uniform_(-1, 1) * f ** -.5)
         self.bias = nn.Parameter(torch.zeros(n, 1, d))
         for name, rgb in (("mean", [.485, .456, .406]), ("std", [.229, .224, .225])):

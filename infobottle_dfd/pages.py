@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['ORANGE', 'SKY', 'GREEN', 'YELLOW', 'BLUE', 'VERMILION', 'PURPLE', 'GREY', 'ARMS', 'CLASSES', 'CLUES', 'OLD_NAMES',
-           'arm', 'style', 'finish', 'show', 'says', 'numbers', 'tree']
+           'arm', 'style', 'finish', 'show', 'says', 'numbers', 'tree', 'film']
 
 # %% ../nbs/foundation/02_pages.ipynb #0750a063
 import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from cycler import cycler
 from matplotlib.axes import Axes
@@ -107,3 +108,27 @@ def tree(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(texts.get(name, ""))
     return folder
+
+# %% ../nbs/foundation/02_pages.ipynb #a12a8969
+def film(
+    path: Path,                     # Where; .avi or .mp4
+    face: Tensor | None = None,     # Walks from left to right, (c h w) uint8; None: nobody
+    frames: int = 24,               # Twelve a second
+    high: int = 180,                # Pixels
+    wide: int = 240,                # Pixels
+) -> Path:
+    "A short film in front of a plain wall, with a key frame every six."
+    import av
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4" if path.suffix == ".avi" else "libx264", rate=12)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = wide, high, "yuv420p", 6
+        stream.bit_rate = 1_000_000
+        for t in range(frames):
+            picture = np.full((high, wide, 3), 120, np.uint8)
+            if face is not None:
+                s, left = face.shape[-1], 10 + 4 * t
+                picture[30:30 + s, left:left + s] = face.permute(1, 2, 0).numpy()
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode())
+    return path

@@ -23,12 +23,14 @@ from .aggregation import ForgeryDetector
 from .commands import train as main
 from .core import InputError, write, write_json
 from .faces.clues import CLUES, ClueFaces
-from .faces.manifest import Face, cut, read_faces, warning, with_splits
-from .faces.pictures import FaceFiles, check_pictures
+from .faces.manifest import Face, read_faces
+from .faces.pictures import FaceFiles, check_pictures, twins
+from .faces.splits import cut, warning, with_splits
 from .judging.levels import by_video
 from .judging.metrics import equal_error, information, metrics, score
-from .runs.checkpoint import (Rest, finished, go_on, keep, keep_last, load_run,
-                                            no_trace, start_of)
+from .losses import Objective
+from .runs.checkpoint import (Rest, finished, go_on, keep, keep_last, no_trace,
+                                            read_best, start_of)
 from .runs.config import Config, anywhere, new_folder, trained_on
 from .runs.machine import facts, outlive, world
 from .runs.progress import draw_curves, line, progress
@@ -61,13 +63,16 @@ def make_data(
                 "val": ClueFaces(1000, cfg.size, 10 * cfg.seed + 2, **plan),
                 "test": ClueFaces(2000, cfg.size, 3)}
         return sets | {c: ClueFaces(800, cfg.size, 4 + i, only=c) for i, c in enumerate(CLUES)}
-    rows = with_splits(listed := read_faces(cfg.data), cfg.data)
-    if (note := warning([r for r in listed if r.split])) and not world()[0]:
-        tqdm.write(note)
+    say = str if world()[0] else tqdm.write
+    rows = with_splits(listed := read_faces(cfg.data, cfg.group_by, say), cfg.data)
     if cfg.share < 1:
         rows |= {s: some(rows[s], cfg) for s in ("train", "val")}
-    return {name: FaceFiles(part, cfg.size, check_pictures(part))
-            for name, part in rows.items() if part}
+    pixels = {name: check_pictures(part) for name, part in rows.items() if part}
+    every = [r._replace(split=name) for name in pixels for r in rows[name]]
+    notes = warning([r for r in listed if r.split]), twins(every, torch.cat([*pixels.values()]))
+    for note in filter(None, notes):
+        say(note)
+    return {name: FaceFiles(rows[name], cfg.size, p) for name, p in pixels.items()}
 
 # %% ../nbs/11_training.ipynb #07-015
 def train_epoch(
@@ -116,7 +121,7 @@ def validate(
         raise InputError("the detector's scores are no numbers any more; "
                          f"lower the learning rate --lr ({cfg.lr})")
     known, threshold = information(out, data.y), equal_error(data.y, out.p)[1]
-    if cfg.mode == "calm" or not (cfg.n > 1 and cfg.lil and (cfg.gil or cfg.mode == "paper")):
+    if cfg.n == 1 or not learner.objective.fits_heads:
         del known["added"]                              # its heads were never fitted
     film_threshold = threshold
     if isinstance(data, FaceFiles):
@@ -149,10 +154,16 @@ def train(
     out: str | Path | None,         # As in `fit`
     device: torch.device,           # Of this process
     held: ExitStack,                # Keeps the folder until the run ends
+    detector: nn.Module | None = None,      # This and the others as in `fit`
+    objective: Objective | None = None,
+    sets: dict[str, Dataset] | None = None,
+    watch: Callable[[Learner, int], dict] = lambda learner, epoch: {},
 ) -> dict[str, object]:
     "`fit`, when the processes are together and it is known that there is work to do."
     start, lead, many = time.time(), world()[0] == 0, world()[1]
-    learner, sets = Learner(cfg, device), make_data(cfg)
+    old = out is not None and (Path(out) / "config.json").exists()
+    learner = Learner(cfg, device, detector, objective, old)
+    sets = make_data(cfg) if sets is None else sets
     if len(sets["train"]) < cfg.batch and many > 1:
         raise InputError(f"{len(sets['train'])} training images are less than one batch "
                          f"of {cfg.batch}; lower --batch")
@@ -177,6 +188,7 @@ def train(
                 for b in learner.buffers(): dist.broadcast(b, 0)
             history.append({"epoch": at["epoch"], "train": terms,
                             "val": validate(learner, sets["val"], cfg),
+                            **watch(learner, at["epoch"]),
                             "weight": learner.term_weights(),
                             "lr": learner.optimizer.param_groups[0]["lr"],
                             "seconds": round(time.time() - start, 1),
@@ -186,9 +198,10 @@ def train(
                 keep(out, learner, cfg, history, seal)
                 tqdm.write(line(history[-1], cfg))
     first(None)                                         # process 0 has written best.pt
-    detector, best = load_run(out, device)
+    best = read_best(out, device)
+    learner.detector.load_state_dict(best["model"])
     report = {k: best[k] for k in ("trained_on", "epoch", "val_auc")}
-    report |= test_report(detector, sets, best["threshold"], cfg)
+    report |= test_report(learner.detector, sets, best["threshold"], cfg)
     report |= {"seconds": round(time.time() - start, 1), "config": asdict(cfg), **facts(device)}
     if lead:
         curves = draw_curves(history)
@@ -200,6 +213,8 @@ def train(
 def fit(
     cfg: Config,                        # Settings
     out: str | Path | None = None,      # Run folder, gone on with if it is one; None: runs/NAME-k
+    **own,                              # In place of what is configured: detector, objective, sets;
+                                        # watch(learner, epoch), more to write of every epoch
 ) -> dict[str, object]:                 # The test report, as in test.json, and the folder as "run"
     "Train, keep the best epoch by validation AUC, read the test set once."
     cfg.check()
@@ -208,7 +223,7 @@ def fit(
         return done | {"run": str(out)}
     with Together(cfg) as device, ExitStack() as held:
         try:
-            return train(cfg, out, device, held)
+            return train(cfg, out, device, held, **own)
         except RuntimeError as e:
             if "DataLoader worker" not in str(e):
                 raise

@@ -8,7 +8,7 @@ os.environ["OMP_NUM_THREADS"] = "1"             # tests run two at a time; befor
 
 import pytest
 import torch
-from helpers import HEADER
+from helpers import HEADER, draw_few
 from PIL import Image
 from torchvision.transforms.v2.functional import to_pil_image
 
@@ -47,7 +47,7 @@ def face_folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("data") / "some faces"
     drawn = ClueFaces(60, 48, seed=77)
     for i, (x, y) in enumerate(zip(drawn.x, drawn.y)):
-        file = root / ("fake" if y else "real") / f"face {i}.png"
+        file = root / ("fake" if y else "real") / f"face {chr(97 + i // 26)}{chr(97 + i % 26)}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         to_pil_image(x).save(file)
     return root
@@ -73,9 +73,7 @@ def threads():
 @pytest.fixture
 def few_faces(monkeypatch):
     "Small drawn validation and test sets, so that a run takes seconds."
-    from infobottle_dfd import training
-    real = training.ClueFaces
-    monkeypatch.setattr(training, "ClueFaces", lambda count, *a, **k: real(min(count, 256), *a, **k))
+    draw_few(monkeypatch)
 
 
 @pytest.fixture

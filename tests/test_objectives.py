@@ -13,7 +13,7 @@ from helpers import ENV, TORCHRUN, many_rows, same_last, two_processes
 from infobottle_dfd.aggregation import ForgeryDetector, Outputs
 from infobottle_dfd.core import InputError
 from infobottle_dfd.losses import CALM, OBJECTIVES, Objective, confidence, fixed_weights, make_objective, objective
-from infobottle_dfd.runs.config import MODES, Config, filled
+from infobottle_dfd.runs.config import MODES, Config
 from infobottle_dfd.runs.step import Learner, objective_of
 
 MINE = '''
@@ -157,7 +157,6 @@ def test_an_older_run_is_not_refused():
     assert type(objective_of(cfg, old=True)) is OBJECTIVES["calm"]
     with pytest.raises(InputError, match="means nothing to mode calm"):
         objective_of(cfg)
-    assert Config(**filled({"mode": "paper", "n": 2})).augment is None
 
 
 def test_the_learner_takes_any_detector_and_objective():

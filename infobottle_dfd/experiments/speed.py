@@ -127,7 +127,7 @@ def give(plain, detector):
         state |= {f"{part}.{k}": v for k, v in getattr(detector, part).state_dict().items()}
     plain.load_state_dict(state)
 
-# %% ../../nbs/experiments/04_speed.ipynb #ef1d1013
+# %% ../../nbs/experiments/04_speed.ipynb #5f43fc99
 @dataclass
 class Speed:
     "How fast, against the plain way, in one run: programs take turns. One JSON, 20 minutes."
@@ -138,7 +138,7 @@ class Speed:
     # results/speed-DEVICE.json
     out: Path | None = None
 
-# %% ../../nbs/experiments/04_speed.ipynb #23e24a51
+# %% ../../nbs/experiments/04_speed.ipynb #204e7282
 def run(
     args: Speed,        # What is asked for
 ) -> None:
@@ -153,13 +153,13 @@ def run(
     out.parent.mkdir(parents=True, exist_ok=True)
     write(out, lambda p: p.write_text(json.dumps(made, indent=1) + "\n"))
 
-# %% ../../nbs/experiments/04_speed.ipynb #8b1093f0
+# %% ../../nbs/experiments/04_speed.ipynb #5ad5d05b
 def main() -> None:
     "python -m infobottle_dfd.experiments.speed"
     args = tyro.cli(Speed, prog="python -m infobottle_dfd.experiments.speed")
     command(lambda: run(args))
 
-# %% ../../nbs/experiments/04_speed.ipynb #dce7a56d
+# %% ../../nbs/experiments/04_speed.ipynb #ffaa0a37
 #| eval: false
 if __name__ == "__main__":
     main()

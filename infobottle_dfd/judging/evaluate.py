@@ -14,12 +14,14 @@ from torch import Tensor
 from ..commands import Evaluate
 from ..core import (InputError, must_be_picture, must_have_folder, save_picture,
                                  write_json)
-from ..faces.manifest import Face, listing, read_faces, with_splits
+from ..faces.manifest import Face, listing, read_faces
 from ..faces.pictures import FaceFiles, check_pictures
+from ..faces.splits import with_splits
 from .metrics import score
 from .tables import cell, cross, draw
 from ..runs.checkpoint import load_run
 from ..runs.machine import facts, pick_device
+from ..runs.seal import numbers
 
 # %% ../../nbs/judging/05_evaluate.ipynb #08-009
 def newest_run() -> Path:
@@ -66,7 +68,7 @@ def chosen(
 # %% ../../nbs/judging/05_evaluate.ipynb #08-021
 def unseen(
     rows: list[Face],           # To be evaluated
-    pixels: Tensor,             # Their numbers, from `check_pictures`, (b) int64
+    prints: list[str],          # Their fingerprints, from `check_pictures`
     saved: dict,                # What the run keeps beside its weights
     split: str,                 # That was asked for
 ) -> tuple[Tensor, str]:        # Which rows to judge, (b) bool; what is to be said
@@ -76,7 +78,7 @@ def unseen(
         return every, "it was trained on drawn faces alone"
     if "seen" not in saved:
         return every, "not known: the run is of a version that did not keep what it saw"
-    met = {name: torch.isin(pixels, numbers) for name, numbers in saved["seen"].items()}
+    met = {name: torch.isin(numbers(prints), kept) for name, kept in saved["seen"].items()}
     left = {"train": (), "all": (), "val": ("train",)}.get(split, ("train", "val"))
     drop = sum((met[name] for name in left), ~every)
     said = [f"{int(m.sum())} of {len(rows)} faces were in its {name} split"
@@ -127,8 +129,8 @@ def evaluate(
             if (data, home) not in checked:
                 rows, rule = chosen(sets[data], data, args.split, home)
                 checked[data, home] = rows, rule, check_pictures(rows)
-            rows, rule, pixels = checked[data, home]
-            keep, overlap = unseen(rows, pixels, saved, args.split)
+            rows, rule, prints = checked[data, home]
+            keep, overlap = unseen(rows, prints, saved, args.split)
             rows = [r for r, k in zip(rows, keep) if k]
             if {r.label for r in rows} != {0, 1}:
                 raise InputError(f"{data}: {overlap}; what {run} has not seen does not hold both "

@@ -13,7 +13,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from ..faces.manifest import Face, groups
+from ..faces.manifest import Face
+from ..faces.splits import groups
 from .intervals import enough, interval
 from .metrics import metrics
 

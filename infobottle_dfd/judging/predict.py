@@ -24,11 +24,11 @@ from ..commands import Predict, Prepare
 from ..core import (InputError, must_be_picture, must_have_folder, save_picture,
                                  write_json)
 from ..explaining import block_maps, picture
-from ..faces.layouts import VIDEOS, is_video
-from ..faces.manifest import PICTURES, below
+from ..faces.folders import PICTURES, VIDEOS, below, is_video
 from ..faces.pictures import load_face
-from ..faces.prepare import cut_out
-from ..faces.video import Box, frames, load_detector, square
+from ..faces.cutting import cut_out
+from ..faces.detector import Box, load_detector
+from ..faces.video import frames
 from .evaluate import must_be_numbers, newest_run
 from .levels import film_scores
 from .metrics import score
@@ -59,7 +59,6 @@ class Seen(NamedTuple):
     file: Path          # Where it was seen
     frame: int          # Position in a video, 0 in a picture
     box: Box | None     # Where in the picture a face was found; None: the whole
-    area: Box | None    # What of the picture the detector sees: the square with its margin
     x: Tensor           # The crop, (c h w) uint8
 
 # %% ../../nbs/judging/06_predict.ipynb #2c69c96b
@@ -88,7 +87,7 @@ def look(
 ) -> list[Seen]:
     "Faces in a file. InputError if it cannot be read; of a video that breaks off, what is there."
     if find is None:
-        return [Seen(file, 0, None, None, load_face(file, size))]
+        return [Seen(file, 0, None, load_face(file, size))]
     seen, shots = [], frames(file, cut.frames)
     while True:
         try:
@@ -101,8 +100,7 @@ def look(
             raise
         boxes = sorted(find(shot), key=lambda b: -b[2] * b[3])
         for box in boxes[:1] if is_video(file) else boxes:
-            face = load_face(BytesIO(cut_out(shot, box, cut)), size)
-            seen.append(Seen(file, position, box, square(shot, box, cut.margin), face))
+            seen.append(Seen(file, position, box, load_face(BytesIO(cut_out(shot, box, cut)), size)))
 
 # %% ../../nbs/judging/06_predict.ipynb #09-021
 def gather(
@@ -134,7 +132,7 @@ def verdicts(
     "A verdict on every video by the score of its faces, on every face of a picture by itself."
     found, out = {file: [] for file in files}, []
     for s, q in zip(seen, p.tolist()):
-        found[s.file].append({"frame": s.frame, "box": s.box, "area": s.area, "score": q})
+        found[s.file].append({"frame": s.frame, "box": s.box, "score": q})
     for file, faces in found.items():
         for part in ([f] for f in faces) if faces and not is_video(file) else [faces]:
             at = film_threshold if is_video(file) else threshold
@@ -213,8 +211,7 @@ def check(
     files: list[Path],      # What `listed` found
 ) -> None:
     "InputError, before any work, for what cannot work."
-    for path in (args.json, args.picture):
-        must_have_folder(path)
+    must_have_folder(args.json, args.picture, inputs=tuple(files))
     if args.picture:
         must_be_picture(args.picture)
         if any(map(is_video, files)) and len(files) > 1:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MODES', 'CHOICES', 'LEAST', 'AMOUNTS', 'FULL', 'PRESETS', 'NEVER', 'ANYTIME', 'BEFORE', 'Config', 'faults',
-           'trained_on', 'new_folder', 'anywhere', 'filled', 'settings_of', 'saved_settings', 'differing']
+           'trained_on', 'new_folder', 'anywhere', 'settings_of', 'saved_settings', 'differing']
 
 # %% ../../nbs/runs/01_config.ipynb #05-002
 import json
@@ -58,6 +58,8 @@ class Config:
     share: float = 1.
     bf16: bool = False              # bfloat16 autocast and channels-last memory (ours)
     workers: int = 0                # Loading processes
+    # Pictures of a folder that are one video: none, stem, folder, or a regular expression (ours)
+    group_by: str | None = None
 
     def check(self) -> "Config":
         "Itself, or an InputError that names the first setting that cannot work."
@@ -144,20 +146,13 @@ def anywhere(
     return replace(cfg, data=whole(cfg.data), weights=weights)
 
 # %% ../../nbs/runs/01_config.ipynb #e7dc2dc3
-BEFORE = {"dropout": 0., "augment": None}       # settings that older runs do not name
+BEFORE = {"dropout": 0., "augment": None}       # what settings were that older runs do not name
 
-def filled(
-    saved: dict[str, object],       # Settings of a run of this version or an older one
-) -> dict[str, object]:
-    "The same with the values of then for what it does not name."
-    return {**BEFORE, **saved}
-
-# %% ../../nbs/runs/01_config.ipynb #417c83f8
 def settings_of(
     saved: dict[str, object],       # As a file holds them; one of an older version names fewer
 ) -> Config:
     "Settings of a run. TypeError for a name that is none, or a value of another kind."
-    cfg = Config(**saved)
+    cfg = Config(**BEFORE | saved)
     for k, kind in get_type_hints(Config).items():
         fits = isinstance(v := getattr(cfg, k), int | float if kind is float else kind)
         if not fits or isinstance(v, bool) and kind is not bool:
@@ -180,5 +175,5 @@ def differing(
     cfg: Config,            # Those asked for
 ) -> list[str]:
     "Names of the settings that differ and may not."
-    saved, asked = asdict(Config()) | saved, asdict(cfg)
+    saved, asked = asdict(Config()) | BEFORE | saved, asdict(cfg)
     return [k for k in {**saved, **asked} if k not in ANYTIME and saved.get(k) != asked.get(k)]

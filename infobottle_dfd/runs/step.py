@@ -158,7 +158,8 @@ class Learner(nn.Module):
         super().__init__()
         reseed(cfg.seed)
         self.cfg = cfg
-        self.detector = detector or ForgeryDetector(cfg.n, cfg.d, cfg.backbone, cfg.weights)
+        self.detector = detector or ForgeryDetector(cfg.n, cfg.d, cfg.backbone, cfg.weights,
+                                                    dropout=cfg.dropout, size=cfg.size)
         self.objective = objective or objective_of(cfg, old)
         self.to(device, memory_format=torch.channels_last if cfg.bf16 else torch.preserve_format)
         scales = [p for m in self.objective.modules() if isinstance(m, AutomaticWeights)

@@ -1,0 +1,72 @@
+"""A grid of cells can be stopped anywhere; two arms are compared over the seeds they share."""
+import json
+from pathlib import Path
+
+import pytest
+from scipy.stats import t as student
+
+import infobottle_dfd
+from infobottle_dfd.core import InputError
+from infobottle_dfd.experiments.cells import by_seed, compare, fill, read, results, stamp
+
+MADE = [{"arm": a, "seed": s, "auc": v} for a, values in (("A", (.5, .6, .7)), ("B", (.6, .8, .7, .9))) for s, v in enumerate(values)]
+
+
+def auc(c):
+    "The number that is compared."
+    return c["auc"]
+
+
+def test_the_interval_is_students_over_common_seeds():
+    d = compare(MADE, "B", "A", auc)
+    each = [.1, .2, 0.]
+    mean = sum(each) / 3
+    half = student.ppf(.975, 2) * (sum((v - mean) ** 2 for v in each) / 2) ** .5 / 3 ** .5
+    assert d.seeds == (0, 1, 2) and d[:3] == pytest.approx((mean, mean - half, mean + half))
+    assert not d.sure and str(d).endswith("n.s.")
+    back = compare(MADE, "A", "B", auc)
+    assert back[:3] == pytest.approx((-d.mean, -d.high, -d.low))
+
+
+def test_unpaired_takes_all_seeds():
+    d = compare(MADE, "B", "A", auc, paired=False)
+    assert d.mean == pytest.approx(.75 - .6) and d.seeds == (0, 1, 2, 3)
+
+
+def test_too_few_seeds_and_double_cells_are_named():
+    with pytest.raises(InputError, match="two seeds that both have"):
+        compare(MADE[:1] + MADE[3:], "B", "A", auc)
+    with pytest.raises(InputError, match="two cells of seed 0"):
+        by_seed(MADE + MADE[:1], "A", auc)
+
+
+def test_a_grid_goes_on_where_it_was_cut(tmp_path):
+    made = []
+    def cell(name, cut=False):
+        if cut:
+            raise KeyboardInterrupt
+        made.append(name)
+        return {"arm": name, "seed": 0}
+    plan = {n: lambda n=n: cell(n, cut=n == "b") for n in "abc"}
+    with pytest.raises(KeyboardInterrupt):
+        fill(tmp_path / "new", plan)
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["a.json"]
+    fill(tmp_path / "new", {n: lambda n=n: cell(n) for n in "abc"})
+    assert made == ["a", "b", "c"] and [c["arm"] for c in read(tmp_path / "new")] == ["a", "b", "c"]
+
+
+def test_what_is_no_cell_is_named(tmp_path):
+    for text in ("{", "[1]", json.dumps({"arm": "A"})):
+        (tmp_path / "x.json").write_text(text)
+        with pytest.raises(InputError, match="x.json: no cell"):
+            read(tmp_path)
+
+
+def test_results_of_an_installed_library_lie_in_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(infobottle_dfd, "__file__", str(tmp_path / "infobottle_dfd/__init__.py"))
+    assert results("shortcut") == Path("results/shortcut") and stamp("shortcut", {})["commit"] is None
+
+
+def test_old_results_are_cells():
+    for folder in ("modes", "small", "maps"):
+        assert len(read(results(folder))) > 10

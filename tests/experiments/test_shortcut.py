@@ -1,0 +1,60 @@
+"""The runner of the shortcut experiment: a tiny grid, killed between cells, gone on with, and never done twice."""
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from infobottle_dfd.core import InputError
+from infobottle_dfd.experiments.shortcut import Shortcut, name_of, run, settle
+
+MODULE = [sys.executable, "-m", "infobottle_dfd.experiments.shortcut"]
+
+
+def test_help_comes_without_torch():
+    code = "import sys, infobottle_dfd.experiments.shortcut; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    said = subprocess.run([*MODULE, "--help"], capture_output=True, text=True, check=True).stdout
+    assert "--arms" in said and "module:Name" in said
+
+
+def test_a_killed_grid_goes_on(tmp_path):
+    args = Shortcut(("cross-entropy", "named"), (0, 1), epochs=1, images=64, judged=32, out=tmp_path / "out", work=tmp_path / "work")
+    words = "--arms cross-entropy named --seeds 0 1 --epochs 1 --images 64 --judged 32".split()
+    first = tmp_path / "out" / (name_of("cross-entropy", "shortcut", "shift", 1, 0) + ".json")
+    process = subprocess.Popen([*MODULE, *words, "--out", args.out, "--work", args.work], stdout=subprocess.DEVNULL)
+    while not first.exists() and process.poll() is None:
+        time.sleep(.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = {p: p.stat().st_mtime_ns for p in args.out.glob("*.json")}
+    assert first in before
+    run(args)
+    files = sorted(args.out.glob("*.json"))
+    assert len(files) == 4 and all(p.stat().st_mtime_ns == t for p, t in before.items())
+    cell = json.loads(first.read_text())
+    assert {"arm", "seed", "augment", "epochs", "curve", "commit", "versions", "device", "command"} <= {*cell}
+    assert cell["converged"] is None and cell["curve"][-1]["epoch"] == 1 and 0 <= cell["weak"] <= 1
+    stamps = [p.stat().st_mtime_ns for p in files]
+    run(args)                                           # nothing is left to do
+    assert [p.stat().st_mtime_ns for p in files] == stamps and not any(args.work.iterdir())
+
+
+def test_bad_requests_get_a_sentence(tmp_path):
+    with pytest.raises(InputError, match="folder of their own"):
+        run(Shortcut(images=64))
+    with pytest.raises(InputError, match="unknown mode 'clam'"):
+        run(Shortcut(("clam",), (0,), images=64, judged=32, epochs=1, out=tmp_path / "out", work=tmp_path / "work"))
+
+
+@pytest.mark.parametrize("change, known", [((.001, .002, .0), True), ((.1, .11, .12), False), ((-.2, .2, .1), None)])
+def test_converged_where_twice_the_length_exists(tmp_path, change, known):
+    for seed, more in enumerate(change):
+        for epochs, weak in ((30, .8), (60, .8 + more)):
+            cell = {"arm": "calm", "seed": seed, "split": "shortcut", "augment": "shift", "epochs": epochs, "weak": weak, "converged": None}
+            (tmp_path / (name_of("calm", "shortcut", "shift", epochs, seed) + ".json")).write_text(json.dumps(cell))
+    settle(tmp_path)
+    said = {(c["epochs"], c["seed"]): c["converged"] for c in map(json.loads, (p.read_text() for p in tmp_path.glob("*.json")))}
+    assert all(said[30, s] is known and said[60, s] is None for s in range(3))
