@@ -8,6 +8,7 @@ import torch
 from scipy.optimize import brentq, minimize
 
 from infobottle_dfd.bottleneck import bottleneck, bottleneck_step, encode, gaussian_bottleneck
+from infobottle_dfd.core import InputError
 from infobottle_dfd.information import I
 from infobottle_dfd.opinions import clue_law, expected_kl, posterior
 
@@ -102,9 +103,13 @@ def test_structural_zeros():
     close(known, [0, 1], 1e-6)
 
 
-def test_bad_correlations():
-    with pytest.raises(ValueError, match="between -1 and 1"):
-        gaussian_bottleneck(torch.tensor([1.]), torch.tensor([2.]))
+def test_bad_encoders_and_correlations():
+    p, q = torch.full((2, 2), .25), torch.full((2, 3), 1 / 3)
+    for call, word in ((lambda: encode(p, 2 * q), "sum 2"), (lambda: encode(p, torch.tensor([[.5, .5], [1.5, -.5]])), "from -0.5"), (lambda: encode(2 * p, q), "sum 2"),
+                       (lambda: encode(p, torch.full((3, 2), .5)), "reads 3 values"), (lambda: bottleneck(p * 2, torch.tensor([2.]), 2), "sum 2"),
+                       (lambda: gaussian_bottleneck(torch.tensor([1.]), torch.tensor([2.])), "between -1 and 1"), (lambda: gaussian_bottleneck([math.nan], [2.]), "between -1 and 1")):
+        with pytest.raises(InputError, match=word):
+            call()
 
 
 def test_old_names():

@@ -112,3 +112,38 @@ def test_neighbours_truth_and_limits():
 def test_neighbours_bad(z, y, k, word):
     with pytest.raises(InputError, match=word):
         neighbours(z, y, k)
+
+
+def test_nwj_of_a_wild_critic_stays_finite():
+    "exp(199) is no float32: the value, the gradient and the square of its norm are finite, and the gradient pulls the strangers down."
+    wild = torch.full((8, 8), 200., requires_grad=True)
+    value = nwj(wild)
+    value.backward()
+    assert value.isfinite() and (wild.grad ** 2).sum().isfinite() and wild.grad[0, 1] < -1e10
+    for constant in (0., 10, 30):                                                        # untouched where it can be computed
+        s = SCORES[0] + constant
+        strangers = s[~torch.eye(7, dtype=torch.bool)]
+        assert float(nwj(s)) == pytest.approx(float(s.diagonal().mean() - torch.exp(strangers - 1).mean()), rel=1e-12)
+
+
+def test_a_wild_critic_leaves_its_neighbours_alone():
+    "Four bounds trained together under one clip, one critic wild: no gradient is nan."
+    weights = [torch.ones(2, 8, 8).mul(c).requires_grad_() for c in (1., 300.)]
+    (-nwj(weights[0]).sum() - nwj(weights[1]).sum() - infonce(weights[1]).sum()).backward()
+    torch.nn.utils.clip_grad_norm_(weights, 10)
+    assert all(w.grad.isfinite().all() for w in weights)
+
+
+def test_variance_of_nwj_strangers():
+    "(1/(1 - r^2) + 1/(1 - r^4) - 2) / b(b-1) for Gaussian pairs and the best critic: the swapped pairs are not independent."
+    rng, rho, b, batches = np.random.default_rng(4), .5, 6, 40_000
+    x, e = rng.normal(size=(2, batches, b))
+    y = rho * x + math.sqrt(1 - rho ** 2) * e
+    ratio = np.exp((2 * rho * x[:, :, None] * y[:, None] - rho ** 2 * (x[:, :, None] ** 2 + y[:, None] ** 2)) / (2 * (1 - rho ** 2))) / math.sqrt(1 - rho ** 2)
+    mean = ratio[:, ~np.eye(b, dtype=bool)].mean(1)
+    want = (1 / (1 - rho ** 2) + 1 / (1 - rho ** 4) - 2) / (b * (b - 1))
+    assert mean.var() == pytest.approx(want, rel=.1) and want > 1.15 * (1 / (1 - rho ** 2) - 1) / (b * (b - 1))
+
+
+def test_integers_are_scores():
+    assert infonce(torch.ones(4, 4, dtype=torch.long)).abs() < 1e-6

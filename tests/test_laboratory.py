@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from infobottle_dfd.core import InputError
 from infobottle_dfd.information import H, profile
 from infobottle_dfd.laboratory import block_table
 from infobottle_dfd.opinions import clue_law
@@ -28,3 +29,11 @@ def test_perfect_clues_cannot_beat_the_lone_expert():
     p = clue_law((1., 1, 1, 1), 0.)
     added, together, _ = profile(block_table(p, torch.tensor(RANDOM.dirichlet(np.full(2, .3), (300, 4, 16)))), "... z1 z2 z3 z4 y")
     assert (added.sum(0) <= together + 1e-12).all()
+
+
+def test_bad_encoders():
+    p, q = torch.full((2, 2), .25), torch.full((3, 2, 2), .5)
+    for call, word in ((lambda: block_table(p, 2 * q), "sum 2"), (lambda: block_table(2 * p, q), "sum 2"), (lambda: block_table(p, torch.full((3, 4, 2), .5)), "read 4 values"),
+                       (lambda: block_table(p, torch.tensor([[[1.5, -.5]] * 2])), "from -0.5")):
+        with pytest.raises(InputError, match=word):
+            call()

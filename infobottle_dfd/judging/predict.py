@@ -26,8 +26,9 @@ from ..core import (InputError, must_be_picture, must_have_folder, save_picture,
 from ..explaining import block_maps, picture
 from ..faces.folders import PICTURES, VIDEOS, below, is_video
 from ..faces.pictures import load_face
-from ..faces.prepare import cut_out
-from ..faces.video import Box, frames, load_detector
+from ..faces.cutting import cut_out
+from ..faces.detector import Box, load_detector
+from ..faces.video import frames
 from .evaluate import must_be_numbers, newest_run
 from .levels import film_scores
 from .metrics import score

@@ -27,7 +27,7 @@ from ..faces.prepare import framing
 from .config import Config, differing, settings_of, trained_on
 from .machine import world
 from .progress import table
-from .seal import must_match, read_state
+from .seal import must_be_sound, must_match, read_state
 from .step import Learner
 
 KEEP = 300.                             # seconds between saves within an epoch
@@ -79,6 +79,7 @@ def go_on(
     try:
         saved = read_state(path, {"history": list, "at": dict}, next(learner.parameters()).device)
         history, at = saved["history"], saved["at"]
+        trained = asdict(settings_of(saved.get("config", asdict(learner.cfg))))
         used = [h["val"]["auc"] + h["seconds"] for h in history] + [*at["sums"].values()]
         if at["epoch"] != len(history) + 1 or at["step"] < 0 or not math.isfinite(sum(used)):
             raise ValueError("its place in the run is none")
@@ -87,7 +88,7 @@ def go_on(
         why = e if type(e) is ValueError else type(e).__name__
         raise InputError(f"{path}: no state of this version of the package ({why}); "
                          "choose another folder") from None
-    if differing(trained := saved.get("config") or asdict(learner.cfg), learner.cfg):
+    if differing(trained, learner.cfg):
         must_match(out, trained, "last.pt")
     now = {"listing": None, "pixels": None} | (seal or {})
     if saved.get("listing") != now["listing"] or saved.get("pixels") not in (None, now["pixels"]):
@@ -143,8 +144,7 @@ def read_best(
     try:
         saved = read_state(path, BEST, device)
         saved["config"] = asdict(settings_of(saved["config"]).check())
-        if not 0 <= saved["threshold"] <= 1:
-            raise ValueError(f"its threshold is {saved['threshold']}")
+        must_be_sound(saved)
     except Exception as e:                              # a damaged file can raise anything
         why = e if type(e) in (ValueError, InputError) else type(e).__name__
         raise InputError(f"{path}: not a detector of this version of the package ({why}); "
@@ -162,7 +162,7 @@ def load_run(
     cfg = Config(**saved["config"])
     try:
         kind = InBfloat16 if cfg.bf16 else ForgeryDetector
-        detector = kind(cfg.n, cfg.d, cfg.backbone, dropout=cfg.dropout, size=cfg.size)
+        detector = kind(cfg.n, cfg.d, cfg.backbone)
         detector.load_state_dict(saved.pop("model"))
     except Exception as e:                              # weights of another network
         raise InputError(f"{Path(run) / 'best.pt'}: not a detector of this version of the package "

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from helpers import HEADER, TRAIN, one_sentence
+from infobottle_dfd.runs.checkpoint import load_run
 
 pytestmark = pytest.mark.usefixtures("few_faces")
 
@@ -33,9 +35,15 @@ def test_data_that_changed_after_training(call, face_folder, tmp_path):
     shutil.copytree(face_folder, tmp_path / "mine")
     assert call("train", "--data", "mine", "--out", "run", *TRAIN)[0] == 0
     assert call("evaluate", "--data", "mine", "--run", "run")[0] == 0
-    shutil.copy(next((tmp_path / "mine/real").iterdir()), tmp_path / "mine/real/new.png")
-    one_sentence(*call("evaluate", "--data", "mine", "--run", "run"), "has changed since run was trained on it")
-    assert call("evaluate", "--data", "mine", "--run", "run", "--split", "all")[0] == 0
+    for label, kind in enumerate(("real", "fake")):
+        Image.new("RGB", (48, 48), (90, 90, 90 + label)).save(tmp_path / f"mine/{kind}/new.png")
+    status, out, _ = call("evaluate", "--data", "mine", "--run", "run", "--json", "r.json")
+    assert status == 0 and "trained on, changed since" in out and json.loads(Path("r.json").read_text())["images"] < 15
+    saved = torch.load("run/best.pt", weights_only=True)
+    del saved["seen"]                                                       # as an older version wrote it
+    torch.save(saved, "run/best.pt")
+    one_sentence(*call("evaluate", "--data", "mine", "--run", "run"), "did not keep what it saw")
+    assert "not known: the run is of a version" in call("evaluate", "--data", "mine", "--run", "run", "--split", "all")[1]
 
 
 def test_a_copy_of_the_training_set(call, face_folder, run_folder, tmp_path):
@@ -43,12 +51,41 @@ def test_a_copy_of_the_training_set(call, face_folder, run_folder, tmp_path):
     shutil.copytree(face_folder, tmp_path / "copied")
     status, out, _ = call("evaluate", "--data", "copied", face_folder, "--run", run_folder, "--json", "r.json")
     copied, own = json.loads(Path("r.json").read_text())["cells"]
-    assert status == 0 and "copy   frames" in out and "in     frames" in out and "copy: has the names" in out
+    assert status == 0 and "copy     frames" in out and "own      frames" in out and "trained on, at another place" in out
     assert copied["scores"] == own["scores"] and len(own["scores"]) < 15 and copied["origin"] == "copy" and copied["in_dataset"]
-    assert "a copy, cut as in training" in call("evaluate", "--data", "copied", "--run", run_folder)[1]
-    next((tmp_path / "copied/fake").iterdir()).unlink()
-    status, out, _ = call("evaluate", "--data", "copied", "--run", run_folder)
-    assert status == 0 and "59 faces" in out and "copy" not in out.replace("copied", "")
+    assert "split test (cut as in training)" in call("evaluate", "--data", "copied", "--run", run_folder)[1]
+
+
+@pytest.mark.parametrize("how", ["one row less", "renamed", "another format", "a manifest"])
+def test_training_faces_are_not_judged_as_new(call, face_folder, run_folder, tmp_path, how):
+    "However a set is listed, named or kept: exact counts, the rest is judged, and all of it where that is asked for."
+    saved = load_run(run_folder)[1]
+    train, val = len(saved["seen"]["train"]), len(saved["seen"]["val"])
+    lines = ""
+    for i, p in enumerate(sorted(face_folder.rglob("*.png"))[how == "one row less":]):
+        kind, name = p.parent.name, {"renamed": f"new {p.stem[-2:]}.png", "another format": f"{p.stem}.bmp"}.get(how, p.name)
+        (tmp_path / "set" / kind).mkdir(parents=True, exist_ok=True)
+        Image.open(p).save(tmp_path / "set" / kind / name)
+        lines += f"set/{kind}/{name},{int(kind == 'fake')},test,,,\n"
+    (tmp_path / "list.csv").write_text(HEADER + lines)
+    status, out, _ = call("evaluate", "--data", "list.csv" if how == "a manifest" else "set", "--run", run_folder, "--json", "r.json")
+    there = 60 - (how == "one row less")
+    report = json.loads(Path("r.json").read_text())
+    assert status == 0 and there - report["images"] >= train + val - 1 and "are left out" in out and "compressed anew are not found" in out
+    if there == 60:
+        assert f"{train} of 60 faces were in its train split; {val} of 60 faces were in its val split; {train + val} are left out" in out.replace("\n", " ")
+        status, out, _ = call("evaluate", "--data", "list.csv", "--run", run_folder, "--split", "all")
+        assert "all are judged, as asked" in out and "60 faces" in out
+
+
+def test_equal_names_are_a_hint(call, face_folder, tmp_path):
+    lines = "".join(f"{p},{int(p.parent.name == 'fake')},{s},v{i},p{i}," + "\n" for i, p in enumerate(sorted(face_folder.rglob("*.png"))) for s in [("train", "val", "test")[i % 3]])
+    (tmp_path / "own.csv").write_text(HEADER + lines)
+    assert call("train", "--data", "own.csv", "--out", "run", *TRAIN)[0] == 0
+    rows = [r for r in lines.splitlines() if ",test," in r]
+    (tmp_path / "other.csv").write_text(HEADER + "\n".join(r.replace(f",v{2 + 3 * i},p{2 + 3 * i},", f",v{3 * i},p{3 * i},") for i, r in enumerate(rows)) + "\n")
+    out = call("evaluate", "--data", "other.csv", "--run", "run")[1]
+    assert "20 videos and 20 people bear names that its training had, a hint" in out and "20 faces" in out
 
 
 def test_scores_that_are_no_numbers(call, run_folder, face_folder, tmp_path):

@@ -1,11 +1,14 @@
 """Scores and measures by counting; the scores of two processes."""
+import math
+
 import pytest
 import torch
 
 from helpers import two_processes
+from infobottle_dfd.aggregation import Outputs
 from infobottle_dfd.faces.manifest import read_faces
 from infobottle_dfd.faces.pictures import FaceFiles
-from infobottle_dfd.judging.metrics import metrics, score
+from infobottle_dfd.judging.metrics import equal_error, information, metrics, score
 from infobottle_dfd.runs.checkpoint import load_run
 
 SCORE = '''
@@ -32,3 +35,22 @@ def test_metrics_by_counting():
     m = metrics(y, p, .4)
     assert m["auc"] == pytest.approx(sum(pairs) / len(pairs)) and m["accuracy"] == pytest.approx(float(((p >= .4) == y.bool()).float().mean()))
     assert m["log_loss"] == pytest.approx(float(torch.nn.functional.binary_cross_entropy(p, y.float())), rel=1e-5)
+
+
+def test_equal_error_is_the_same_from_either_side():
+    "Ties between real and fake faces; before, the nearest corner of the ROC depended on which class is called 1."
+    g = torch.Generator().manual_seed(0)
+    for _ in range(50):
+        y, p = torch.arange(30) % 2, torch.randint(0, 6, (30,), generator=g) / 5
+        assert equal_error(y, p)[0] == pytest.approx(equal_error(1 - y, 1 - p)[0], abs=1e-12)
+    assert equal_error(y, y.float()) == (0, 1) and equal_error(y, torch.full((30,), .5))[0] == .5
+
+
+def test_fakes_found_at_one_percent():
+    y, p = torch.cat([torch.zeros(200), torch.ones(4)]).long(), torch.cat([torch.arange(200) / 200, torch.tensor([.5, .992, .996, 1.])])
+    assert metrics(y, p)["found_at_1_percent"] == .75                       # .99 and .995 may be accused
+
+
+def test_entropy_of_three_classes():
+    sure = 99 * torch.eye(3)
+    assert information(Outputs(sure, sure, sure[None], sure[None], None, None), torch.arange(3))["alone"][0] == pytest.approx(math.log(3), abs=1e-5)

@@ -1,0 +1,119 @@
+"""A run folder that was damaged, edited, or written by two at once."""
+import json
+import random
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from helpers import one_sentence, same
+from infobottle_dfd.core import InputError
+from infobottle_dfd.runs.checkpoint import load_run
+from infobottle_dfd.runs.config import Config
+
+pytestmark = pytest.mark.usefixtures("few_faces")
+
+
+@pytest.fixture
+def run(run_folder, tmp_path):
+    "A copy that may be spoiled."
+    return shutil.copytree(run_folder, tmp_path / "run")
+
+
+def test_no_flipped_bit_changes_a_weight(run):
+    "Two flipped bits made .4314 of 0 before, without a word."
+    rng, whole, refused = random.Random(0), (run / "best.pt").read_bytes(), 0
+    good, saved = load_run(run)
+    for _ in range(60):
+        at = rng.randrange(len(whole))
+        (run / "best.pt").write_bytes(whole[:at] + bytes([whole[at] ^ 1 << rng.randrange(8)]) + whole[at + 1:])
+        try:
+            detector, told = load_run(run)
+            assert same(detector.state_dict(), good.state_dict()) and told["threshold"] == saved["threshold"]
+        except InputError as e:
+            refused += "train it again" in str(e)
+    assert refused > 30
+
+
+@pytest.mark.parametrize("finished", [True, False], ids=["finished", "in work"])
+def test_an_edited_config_is_noticed(call, run, face_folder, finished):
+    settings = json.loads((run / "config.json").read_text())
+    (run / "config.json").write_text(json.dumps(settings | {"mode": "paper"}))
+    if not finished:
+        (run / "test.json").unlink()
+    one_sentence(*call("train", "--resume", "--out", run), "says mode paper, but")
+    for command in (("evaluate", "--data", face_folder), ("predict", next((face_folder / "real").iterdir()), "--crops")):
+        one_sentence(*call(*command, "--run", run), "best.pt was trained with mode released; put it back")
+    (run / "config.json").write_text(json.dumps(settings | {"device": "cpu", "workers": 1}))        # these two may change
+    assert call("evaluate", "--data", face_folder, "--run", run)[0] == 0
+
+
+SHAPES = ["", "null", "7", "[1, 2]", '"text"', "{}", '{"n": "four"}', '{"config": 3}', '{"nosuch": 1}', "{\"n\": 1e400}", "\ud800", '{"n"']
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=range(len(SHAPES)))
+def test_json_of_any_shape(call, run, shape):
+    kept = (run / "config.json").read_text()
+    for name in ("config.json", "test.json"):
+        (run / name).write_bytes(shape.encode("utf-8", "surrogatepass"))
+        status, out, err = call("train", "--resume", "--out", run)
+        assert "Traceback" not in err
+        if name == "config.json" and shape != "{}":
+            one_sentence(status, out, err, "config.json")
+        (run / "config.json").write_text(kept)
+    assert status == 0 and "test AUC" in out and json.loads((run / "test.json").read_text())["auc"] > 0     # made anew
+
+
+WRONG = [None, 7, "text", [1], {}, {"model": 1}, float("nan"), torch.ones(3), True]
+
+
+@pytest.mark.parametrize("key", ["model", "config", "threshold", "film_threshold", "trained_on", "epoch", "seen", "videos", "people", "framing", "listing"])
+def test_best_of_any_kind(call, run, face_folder, key):
+    saved = torch.load(run / "best.pt", weights_only=True)
+    for wrong in WRONG:
+        torch.save(saved | {key: wrong}, run / "best.pt")
+        for command in (("evaluate", "--data", face_folder), ("predict", next((face_folder / "real").iterdir()), "--crops")):
+            status, out, err = call(*command, "--run", run)
+            assert status == 0 or one_sentence(status, out, err, "best.pt") is None
+    torch.save([saved], run / "best.pt")
+    one_sentence(*call("evaluate", "--data", face_folder, "--run", run), "train it again")
+
+
+@pytest.mark.parametrize("key", ["model", "optimizer", "history", "at", "config", "listing", "pixels"])
+def test_last_of_any_kind(call, run, key):
+    saved = torch.load(run / "last.pt", weights_only=True)
+    (run / "test.json").unlink()
+    for wrong in WRONG:
+        torch.save(saved | {key: wrong}, run / "last.pt")
+        status, out, err = call("train", "--resume", "--out", run)
+        if status == 0:
+            (run / "test.json").unlink()
+        else:
+            assert len(err.strip().splitlines()) == 1 and "Traceback" not in err and ("last.pt" in err or "its data has changed" in err)
+
+
+def test_one_writer(call, run, tmp_path):
+    (run / "test.json").unlink()
+    before = {p.name: p.read_bytes() for p in run.iterdir()}
+    held = subprocess.Popen([sys.executable, "-c", "import sys, time; from pathlib import Path; from infobottle_dfd.runs.seal import locked\n"
+                             "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)", run], stdout=subprocess.PIPE)
+    assert held.stdout.readline() == b"held\n"
+    one_sentence(*call("train", "--resume", "--out", run), "another process is training into it")
+    assert {p.name: p.read_bytes() for p in run.iterdir() if p.name != ".lock"} == before
+    held.kill(), held.wait()
+    assert call("train", "--resume", "--out", run)[0] == 0 and not (run / ".lock").exists()
+
+
+def test_a_run_with_fewer_settings_opens(call, run, face_folder):
+    "As an older version wrote it, before some settings and before anything was known of its faces."
+    saved = torch.load(run / "best.pt", weights_only=True)
+    new = ("augment", "dropout")
+    older = {k: v for k, v in saved["config"].items() if k not in new}
+    kept = {k: saved[k] for k in ("model", "epoch", "threshold", "val_auc", "trained_on", "listing")}
+    torch.save(kept | {"config": older, "margin": .3}, run / "best.pt")
+    (run / "config.json").write_text(json.dumps(older))
+    assert Config(**load_run(run)[1]["config"]) == Config(**saved["config"])
+    assert call("evaluate", "--data", face_folder, "--run", run)[0] == 0 and set(new) <= asdict(Config()).keys()
