@@ -8,7 +8,7 @@ os.environ["OMP_NUM_THREADS"] = "1"             # tests run two at a time; befor
 
 import pytest
 import torch
-from helpers import HEADER
+from helpers import HEADER, draw_few
 from PIL import Image
 from torchvision.transforms.v2.functional import to_pil_image
 
@@ -73,9 +73,7 @@ def threads():
 @pytest.fixture
 def few_faces(monkeypatch):
     "Small drawn validation and test sets, so that a run takes seconds."
-    from infobottle_dfd import training
-    real = training.ClueFaces
-    monkeypatch.setattr(training, "ClueFaces", lambda count, *a, **k: real(min(count, 256), *a, **k))
+    draw_few(monkeypatch)
 
 
 @pytest.fixture

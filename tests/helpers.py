@@ -47,6 +47,13 @@ def same_last(*runs):
     return same(*(torch.load(run / "last.pt", weights_only=True)["model"] for run in runs))
 
 
+def draw_few(monkeypatch):
+    "Let runs draw at most 128 faces a set."
+    from infobottle_dfd import training
+    real = training.ClueFaces
+    monkeypatch.setattr(training, "ClueFaces", lambda count, *a, **k: real(min(count, 128), *a, **k))
+
+
 def many_rows(face_folder, path, times, val=0):
     "A manifest with every face `times` times for training, and the first `val` again for validation."
     files = sorted(face_folder.rglob("*.png")) * times

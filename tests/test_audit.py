@@ -1,7 +1,6 @@
 "The audit against blocks whose truth is known: laws, Gaussians, copies, idle blocks, groups, and input that cannot be measured."
 import json
 import math
-import warnings
 
 import numpy as np
 import pytest

@@ -97,7 +97,7 @@ def test_modules_are_short():
 
 def test_every_module_has_its_tests():
     "One file a module, in folders as in the package; the readers of benchmarks share one."
-    shared = {m: "faces.readers" for m in ("faces.layouts", "faces.lists", "faces.benchmarks")}
+    shared = {m: "faces.readers" for m in ("faces.forensics", "faces.celeb", "faces.dfdc", "faces.lists", "faces.benchmarks")}
     wanted = {ROOT / "tests" / Path(*rooms, f"test_{name}.py") for *rooms, name in (shared.get(m, m).split(".") for m in MODULES)}
     assert not [p.relative_to(ROOT).as_posix() for p in sorted(wanted) if not p.exists()]
 

@@ -5,40 +5,50 @@ import shutil
 import pytest
 import torch
 
-from helpers import TRAIN, same, train
+from helpers import TRAIN, draw_few, same, train
 from infobottle_dfd import training
-from infobottle_dfd.faces.manifest import read_faces, with_splits
+from infobottle_dfd.faces.manifest import read_faces
+from infobottle_dfd.faces.splits import with_splits
 from infobottle_dfd.runs.checkpoint import load_run
 from infobottle_dfd.runs.config import Config
 from infobottle_dfd.training import fit
 
 pytestmark = pytest.mark.usefixtures("few_faces")
-SMALL = Config(images=256, size=32, n=3, d=32, epochs=3, batch=16)
+SMALL = Config(images=128, size=32, n=3, d=32, epochs=3, batch=16)
 
 
 def weights(run):
     return load_run(run)[0].state_dict()
 
 
-def test_same_seed_same_run(tmp_path):
-    a, b = fit(SMALL, tmp_path / "a"), fit(SMALL, tmp_path / "b")
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory):
+    "The folder and the report of a run on drawn faces."
+    out = tmp_path_factory.mktemp("runs") / "small"
+    with pytest.MonkeyPatch.context() as m:
+        draw_few(m)
+        return out, fit(SMALL, out)
+
+
+def test_same_seed_same_run(tmp_path, small_run):
+    (out, a), b = small_run, fit(SMALL, tmp_path / "b")
     different = {"seconds", "run"}
     assert {k: v for k, v in a.items() if k not in different} == {k: v for k, v in b.items() if k not in different}
-    assert same(weights(tmp_path / "a"), weights(tmp_path / "b"))
-    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["best.pt", "config.json", "curves.png", "last.pt", "metrics.jsonl", "test.json"]
+    assert same(weights(out), weights(tmp_path / "b"))
+    assert sorted(p.name for p in out.iterdir()) == ["best.pt", "config.json", "curves.png", "last.pt", "metrics.jsonl", "test.json"]
 
 
-def test_best_epoch_is_chosen_on_val(tmp_path):
-    report = fit(SMALL, tmp_path / "a")
-    history = [json.loads(line) for line in (tmp_path / "a/metrics.jsonl").read_text().splitlines()]
+def test_best_epoch_is_chosen_on_val(small_run):
+    out, report = small_run
+    history = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     aucs = [h["val"]["auc"] for h in history]
     assert len(aucs) == 3 and report["epoch"] == 1 + aucs.index(max(aucs)) and report["val_auc"] == max(aucs)
-    saved = torch.load(tmp_path / "a/best.pt", weights_only=True)
+    saved = torch.load(out / "best.pt", weights_only=True)
     assert saved["threshold"] == history[report["epoch"] - 1]["val"]["threshold"] and saved["trained_on"] == "ClueFaces"
 
 
 @pytest.mark.parametrize("options", [dict(mode="paper"), dict(mode="calm"), dict(mode="calm", n=1, bf16=True), dict(mode="paper", weighting="fixed", alpha=.1), dict(n=1), dict(lil=False, gil=False),
-                                     dict(gil=False), dict(bf16=True), dict(leave_out="eyes"), dict(shortcut="texture")], ids=str)
+                                     dict(gil=False, shortcut="texture"), dict(bf16=True, leave_out="eyes")], ids=str)
 def test_every_setting_trains(tmp_path, options):
     report = fit(Config(**{**dict(images=64, size=32, n=2, d=8, epochs=1, batch=16), **options}), tmp_path / "a")
     assert 0 <= report["auc"] <= 1 and report["log_loss"] < 5
@@ -50,12 +60,12 @@ def test_loss_that_is_no_number(tmp_path):
     assert not (tmp_path / "a").exists()
 
 
-def test_finished_run_is_not_tested_twice(tmp_path, monkeypatch):
-    report = fit(SMALL, tmp_path / "a")
+def test_finished_run_is_not_tested_twice(small_run, monkeypatch):
+    out, report = small_run
     monkeypatch.setattr(training, "make_data", None)
-    assert fit(SMALL, tmp_path / "a") == report
+    assert fit(SMALL, out) == report
     with pytest.raises(training.InputError, match="other settings"):
-        fit(Config(epochs=1), tmp_path / "a")
+        fit(Config(epochs=1), out)
 
 
 def test_a_linked_manifest_stays_where_it_is(tmp_path, face_folder):

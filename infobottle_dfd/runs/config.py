@@ -58,6 +58,8 @@ class Config:
     share: float = 1.
     bf16: bool = False              # bfloat16 autocast and channels-last memory (ours)
     workers: int = 0                # Loading processes
+    # Pictures of a folder that are one video: none, stem, folder, or a regular expression (ours)
+    group_by: str | None = None
 
     def check(self) -> "Config":
         "Itself, or an InputError that names the first setting that cannot work."

@@ -15,6 +15,7 @@ import torch
 
 from helpers import ENV, TORCHRUN, TRAIN, many_rows, same, same_last, train
 from infobottle_dfd import training
+from infobottle_dfd.faces.manifest import listing, read_faces
 from infobottle_dfd.runs import checkpoint as survival
 from infobottle_dfd.runs.checkpoint import load_run
 from infobottle_dfd.runs.config import Config, saved_settings
@@ -272,7 +273,7 @@ def test_data_that_changes_under_a_run_is_refused(tmp_path, face_folder, monkeyp
     with pytest.raises(training.InputError, match="its data has changed since the run began"):
         fit(cfg, tmp_path / "a")
     fit(cfg, tmp_path / "b")                                        # a new run, in the same process, is of the new data
-    assert torch.load(tmp_path / "b/best.pt", weights_only=True)["listing"] == training.fingerprint(cfg.data)
+    assert torch.load(tmp_path / "b/best.pt", weights_only=True)["listing"] == listing(read_faces(cfg.data))
     (tmp_path / "a/last.pt").write_bytes(b"torn")
     with pytest.raises(training.InputError, match="last.pt: no state of this version"):
         fit(cfg, tmp_path / "a")
