@@ -24,10 +24,10 @@ from ..commands import Predict, Prepare
 from ..core import (InputError, must_be_picture, must_have_folder, save_picture,
                                  write_json)
 from ..explaining import block_maps, picture
-from ..faces.folders import PICTURES, VIDEOS, below, is_video
-from ..faces.pictures import load_face
 from ..faces.cutting import cut_out
 from ..faces.detector import Box, load_detector
+from ..faces.folders import PICTURES, VIDEOS, below, is_video
+from ..faces.pictures import load_face
 from ..faces.video import frames
 from .evaluate import must_be_numbers, newest_run
 from .levels import film_scores
