@@ -14,7 +14,7 @@ from helpers import ENV, PAGES, ROOT
 PACKAGE, PLACES = ROOT / "infobottle_dfd", ROOT / "nbs"
 MODULES = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in sorted(PACKAGE.rglob("[!_]*.py"))}
 ENGINE = ("faces", "runs", "judging", "experiments")
-FLOORS = [("core", "runs.config"), ("commands", "pages"), ("course",), ("faces",), ("runs",), ("judging",), ("training",), ("experiments",)]
+FLOORS = [("core", "runs.config"), ("commands", "pages", "held_out"), ("course",), ("faces",), ("runs",), ("judging",), ("training",), ("experiments",)]
 HEAVY = {"torch", "numpy", "scipy", "matplotlib", "sklearn"}
 
 
