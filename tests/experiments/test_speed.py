@@ -97,7 +97,7 @@ def test_plain_is_the_same_model():
     for i in range(2):
         b = plain.blocks[i].fc.weight.grad.T
         torch.testing.assert_close(learner.detector.blocks.weight.grad[i], b, rtol=1e-2, atol=1e-3 * b.abs().max().item())
-    torch.testing.assert_close(torch.stack([learner.weighting.w[k].grad for k in ("ce", "gil", "lil")]), w.grad, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(torch.stack([learner.objective.weights.w[k].grad for k in ("ce", "gil", "lil")]), w.grad, rtol=1e-3, atol=1e-4)
     want = plain.eval()(x / 255)
     torch.testing.assert_close(verdict(learner.detector, x / 255), torch.cat(want[:2], 1), rtol=1e-3, atol=1e-3)
 
