@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['gaussian_truth', 'known', 'Audit', 'audit', 'picture']
 
-# %% ../nbs/10_audit.ipynb #1803b5fa
+# %% ../nbs/10_audit.ipynb #a6fcd039
 import math
 import warnings
 from itertools import combinations
@@ -21,13 +21,13 @@ from .core import InputError
 from .held_out import (
     WIDTH, as_blocks, as_codes, choose, deal, directions, features, head_of, loss_of)
 
-# %% ../nbs/10_audit.ipynb #2bc41275
+# %% ../nbs/10_audit.ipynb #00f3f421
 def gaussian_truth(square: float) -> float:
     "I in nats of a fair label and a Gaussian whose two means lie sqrt(square) spreads apart."
     x, w = np.polynomial.hermite_e.hermegauss(80)
     return float(math.log(2) - w @ np.logaddexp(0, -square / 2 - square ** .5 * x) / w.sum())
 
-# %% ../nbs/10_audit.ipynb #a83804e7
+# %% ../nbs/10_audit.ipynb #41d09fc2
 def known(
     seed: int,
     d: int = 512,                       # Features a block
@@ -47,21 +47,21 @@ def known(
     return z, y, {"together": all_, "alone": [gaussian_truth(s) for s in square],
                   "added": [all_ - gaussian_truth(sum(square) - s) for s in square]}
 
-# %% ../nbs/10_audit.ipynb #a29d248f
+# %% ../nbs/10_audit.ipynb #d748135f
 def _shuffled(fold: np.ndarray, groups: np.ndarray, g: np.random.Generator) -> np.ndarray:
     "Exchange the faces of whole groups within each fold: a permutation, (b)."
     rows, key = np.empty_like(fold), g.permutation(groups.max() + 1)[groups]
     rows[np.lexsort((groups, fold))] = np.lexsort((key, fold))
     return rows
 
-# %% ../nbs/10_audit.ipynb #d252fcc1
+# %% ../nbs/10_audit.ipynb #f42c2a54
 def _gain(less: np.ndarray, more: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
     "Mean difference of paired losses (b), and its standard error over groups."
     d = less - more
     sums = np.bincount(groups, d - d.mean())
     return float(d.mean()), float(np.sqrt((sums ** 2).sum() * len(sums) / (len(sums) - 1)) / len(d))
 
-# %% ../nbs/10_audit.ipynb #6b95690a
+# %% ../nbs/10_audit.ipynb #087557dd
 class Audit(SimpleNamespace):
     "What blocks know; `vars` makes it a dictionary for JSON, `print` a table."
 
@@ -75,8 +75,8 @@ class Audit(SimpleNamespace):
         "A table."
         rows = [f"{self.faces} faces in {self.groups} groups, {self.folds} folds; {self.unit} "
                 "+- one standard error",
-                f"together {self.together:.3f} +- {self.together_se:.3f} of H(y) = {self.entropy:.3f}"
-                f"   (null {self.together_null:.3f}, neighbours {self.together_neighbours:.3f})",
+                f"together {self.together:.3f} +- {self.together_se:.3f} of H(y) = "
+                f"{self.entropy:.3f}   (null {self.together_null:.3f}, neighbours {self.together_neighbours:.3f})",
                 f"{'block':7}{'alone':17}{'null':8}{'added':17}{'null':8}{'neighbours':12}verdict"]
         for i, word in enumerate(self.verdict):
             a, b = (f"{getattr(self, k)[i]:6.3f} +- {getattr(self, k + '_se')[i]:.3f}  "
@@ -84,13 +84,13 @@ class Audit(SimpleNamespace):
             rows.append(f"{i + 1:<5}{a}{b}{self.alone_neighbours[i]:7.3f}     {word}")
         return "\n".join(rows + [f"warning: {w}" for w in self.warnings])
 
-# %% ../nbs/10_audit.ipynb #913822f2
+# %% ../nbs/10_audit.ipynb #1096a198
 def _fold(x, y, sets, train, inner, shuffles, seed) -> tuple[dict, np.ndarray, str]:
-    "Heads on all sets of blocks and on shuffled rows: losses of the test faces, nulls (s 2n+1), head."
+    "Heads on sets of blocks and shuffled rows: losses of the test faces, nulls (s 2n+1), head."
     every, test = tuple(range(len(x))), ~train
     def judged(how: tuple[str, float], parts: list[np.ndarray]) -> np.ndarray:
         "Losses of one kind of head, (test)."
-        return loss_of(head_of(how[1]), features(parts, train, how[0], seed), y, train, test)
+        return loss_of(head_of(how[1]), features(parts, train, how[0], seed), y, train, test, True)
     how = {s: choose([x[i] for i in s], y, inner, seed) for s in sets if s}
     loss = {s: judged(h, [x[i] for i in s]) for s, h in how.items()}
     loss[()] = -np.log(np.bincount(y[train], minlength=y.max() + 1)[y[test]] / train.sum())
@@ -98,12 +98,12 @@ def _fold(x, y, sets, train, inner, shuffles, seed) -> tuple[dict, np.ndarray, s
     for rows in shuffles:
         moved = [t[rows] for t in x]
         beside = [x[:i] + [moved[i]] + x[i + 1:] for i in every]
-        null.append([(loss[()] - judged(how[i,], [moved[i]])).sum() for i in every]
-                    + [(loss[every[:i] + every[i + 1:]] - judged(how[every], beside[i])).sum() for i in every]
-                    + [(loss[()] - judged(how[every], moved)).sum()])
+        gains = [loss[()] - judged(how[i,], [moved[i]]) for i in every]
+        gains += [loss[every[:i] + every[i + 1:]] - judged(how[every], beside[i]) for i in every]
+        null.append([t.sum() for t in (*gains, loss[()] - judged(how[every], moved))])
     return loss, np.array(null), how[every][0]
 
-# %% ../nbs/10_audit.ipynb #3cd7129b
+# %% ../nbs/10_audit.ipynb #2f380412
 def _estimates(loss, null, but, groups, unit) -> dict:
     "From losses by set of blocks (b), and nulls (s 2n+1), to estimates, errors and verdicts."
     every, null = but[()], null / unit
@@ -118,7 +118,7 @@ def _estimates(loss, null, but, groups, unit) -> dict:
         table[p[0], p[-1]] = table[p[-1], p[0]] = gain(p)
     parts = {tag: dict(alone=v[:n].tolist(), added=v[n:-1].tolist(), together=float(v[-1]))
              for tag, v in (("", got), ("_se", se), ("_null", low))}
-    words = ["adds" if more else "redundant" if some else "idle" for some, more in zip(sure, sure[n:-1])]
+    words = ["adds" if b else "redundant" if a else "idle" for a, b in zip(sure, sure[n:-1])]
     return {k + tag: v for tag, part in parts.items() for k, v in part.items()} | {
         "verdict": words, **({"pairs": table[..., 0].tolist(), "pairs_se": table[..., 1].tolist()}
                             if np.isfinite(table).all() else {})}
@@ -131,11 +131,11 @@ def _beside(z: list[np.ndarray], y: np.ndarray, share: np.ndarray, unit: float) 
     return {"entropy": float(-(rate * np.log(rate)).sum() / unit), "share": share.tolist(),
             "together_neighbours": near(np.hstack(kept)),
             "alone_neighbours": [near(t) for t in kept],
-            "warnings": [f"block {i}: the directions looked at hold {s:.0%} of its variance; what lies "
-                         "in the others is not seen, and the truth may be higher"
+            "warnings": [f"block {i}: the directions looked at hold {s:.0%} of its variance; what "
+                         "lies in the others is not seen, and the truth may be higher"
                          for i, s in enumerate(share, 1) if s < .5]}
 
-# %% ../nbs/10_audit.ipynb #ce43a7eb
+# %% ../nbs/10_audit.ipynb #5546f9fe
 def audit(
     z,                          # Features: (n b d), or a list of n arrays (b d_i); numpy or torch
     y,                          # Labels of any kind, k of them, (b)
@@ -170,13 +170,14 @@ def audit(
         for s in sets:
             loss[s][~train] = lost[s]
         null, heads, share = null + found / b, heads + [kind], share + np.array(held) / folds
-    said = _estimates(loss, null, but, groups, math.log(base)) | _beside(z, y, share, math.log(base))
+    unit = math.log(base)
+    said = _estimates(loss, null, but, groups, unit) | _beside(z, y, share, unit)
     for w in said["warnings"]:
         warnings.warn(w, stacklevel=2)
     return Audit(unit={math.e: "nats", 2: "bits"}.get(base, f"log {base:g}"), faces=b, folds=folds,
                  groups=int(groups.max()) + 1, shuffles=shuffles, seed=seed, heads=heads, **said)
 
-# %% ../nbs/10_audit.ipynb #11ba5b80
+# %% ../nbs/10_audit.ipynb #20b2dda3
 def picture(
     result: Audit,
 ) -> object:      # Figure of matplotlib
@@ -184,7 +185,8 @@ def picture(
     import matplotlib.pyplot as plt
     from infobottle_dfd.pages import BLUE, ORANGE, finish
     blocks = np.arange(1, len(result.alone) + 1)
-    fig, (bars, table) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained", width_ratios=(3, 2))
+    fig, (bars, table) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained",
+                                      width_ratios=(3, 2))
     for k, (name, colour) in enumerate((("alone", BLUE), ("added", ORANGE))):
         bars.bar(blocks + .4 * k - .2, getattr(result, name), .38, color=colour, label=name,
                  yerr=getattr(result, name + "_se"), error_kw={"lw": 1})

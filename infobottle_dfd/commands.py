@@ -9,7 +9,7 @@ __all__ = ['Files', 'Prepare', 'prepare', 'Train', 'settings', 'train', 'Evaluat
 import os
 import signal
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -54,7 +54,7 @@ def prepare() -> None:
 class Train:
     """Train a forgery detector and test it: on drawn ClueFaces, or on --data.
 
-    A first word chooses the settings to start from: toy (default), subset or full.
+    A first word chooses the settings to start from: toy (default), subset, full or released.
 
     Example: infobottle-train full --data faces/ff/manifest.csv
 
@@ -73,7 +73,9 @@ def settings(
     preset, argv = (argv[0], argv[1:]) if argv and argv[0] in PRESETS else ("toy", argv)
     ask = partial(tyro.cli, Train, prog="infobottle-train", args=argv)
     args = ask(default=Train(PRESETS[preset]))
-    if args.config.data is None and preset != "toy" and not args.resume:
+    if args.config.data is None and preset == "subset":     # drawn faces: all of them
+        args = ask(default=Train(replace(PRESETS[preset], share=1.)))
+    elif args.config.data is None and preset != "toy" and not args.resume:
         raise InputError(f"{preset} trains on a benchmark; name its manifest with --data "
                          "(infobottle-prepare makes one)")
     if not args.resume:

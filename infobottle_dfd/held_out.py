@@ -6,7 +6,7 @@
 __all__ = ['WIDTH', 'HEADS', 'BUMPS', 'as_array', 'as_blocks', 'as_codes', 'deal', 'directions', 'features', 'head_of', 'loss_of',
            'choose']
 
-# %% ../nbs/foundation/05_held_out.ipynb #aa3c9434
+# %% ../nbs/foundation/05_held_out.ipynb #add9a937
 import numpy as np
 import torch
 from sklearn.decomposition import PCA
@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression
 
 from .core import InputError
 
-# %% ../nbs/foundation/05_held_out.ipynb #ac5c90f2
+# %% ../nbs/foundation/05_held_out.ipynb #1a62d163
 def as_array(values) -> np.ndarray:
     "Numpy, of numpy, torch or a list."
     if torch.is_tensor(values):
@@ -23,7 +23,7 @@ def as_array(values) -> np.ndarray:
         values = values.float() if values.is_floating_point() else values       # no bfloat16 there
     return np.asarray(values)
 
-# %% ../nbs/foundation/05_held_out.ipynb #91691a78
+# %% ../nbs/foundation/05_held_out.ipynb #aec3e704
 def as_blocks(z) -> list[np.ndarray]:
     "Blocks that can be measured, n arrays (b d_i) of float64. InputError otherwise."
     try:
@@ -41,7 +41,7 @@ def as_blocks(z) -> list[np.ndarray]:
             raise InputError(f"z: block {i} is one constant and knows nothing; leave it out")
     return blocks
 
-# %% ../nbs/foundation/05_held_out.ipynb #dcb30244
+# %% ../nbs/foundation/05_held_out.ipynb #ea7ea371
 def as_codes(values, faces: int, name: str) -> np.ndarray:
     "Number what is there, (b) integers from 0. InputError for NaN or another length."
     values = as_array(values)
@@ -52,9 +52,9 @@ def as_codes(values, faces: int, name: str) -> np.ndarray:
     try:
         return np.unique(values, return_inverse=True)[1]
     except TypeError:
-        raise InputError(f"{name} mixes kinds that have no order; name them all by strings") from None
+        raise InputError(f"{name} mixes kinds without an order; name them all by strings") from None
 
-# %% ../nbs/foundation/05_held_out.ipynb #d7089d5b
+# %% ../nbs/foundation/05_held_out.ipynb #c3f8ca03
 def deal(y: np.ndarray, groups: np.ndarray, folds: int, g: np.random.Generator) -> np.ndarray:
     "Deal whole groups to folds, (b). InputError where a label has fewer groups than folds."
     counts = [len(np.unique(groups[y == c])) for c in range(y.max() + 1)]
@@ -67,19 +67,20 @@ def deal(y: np.ndarray, groups: np.ndarray, folds: int, g: np.random.Generator) 
     dealt[order[np.argsort(rarest[order], kind="stable")]] = np.arange(len(order)) % folds
     return dealt[groups]
 
-# %% ../nbs/foundation/05_held_out.ipynb #8f19ed54
+# %% ../nbs/foundation/05_held_out.ipynb #b5de5a51
 WIDTH = 128     # Directions of all blocks together
 
 def directions(block: np.ndarray, train: np.ndarray, width: int) -> tuple[np.ndarray, float]:
-    "Leading components of the training rows, (b width), first of spread 1; what they hold of the others."
+    "Leading components of the training rows (b width); the share of the others they hold."
     spread = block[train].std(0)
     block = (block - block[train].mean(0)) / np.where(spread > 0, spread, 1)
-    pca = PCA(min(width, block.shape[1], train.sum()), svd_solver="covariance_eigh").fit(block[train])
+    width = min(width, block.shape[1], train.sum())
+    pca = PCA(width, svd_solver="covariance_eigh").fit(block[train])
     found = pca.transform(block)
     share = (found[~train] ** 2).sum() / max((block[~train] ** 2).sum(), 1e-9)      # of variance
     return found / pca.explained_variance_[0] ** .5, float(share)
 
-# %% ../nbs/foundation/05_held_out.ipynb #965cee2e
+# %% ../nbs/foundation/05_held_out.ipynb #9df1ed8b
 HEADS = [(kind, penalty) for kind, penalties in {
     "wide": (.003, .03, .3), "linear": (.03, .3, 3), "curved": (1, 10), "sharp": (10, 100)}.items()
     for penalty in penalties]
@@ -93,24 +94,36 @@ def features(x: list[np.ndarray], train: np.ndarray, kind: str, seed: int) -> np
     few = few / few[train].std(0).clip(1e-9)
     if kind == "linear":
         return few
-    bumps = Nystroem(gamma=BUMPS[kind] / few.shape[1], n_components=min(100, train.sum()), random_state=seed)
+    bumps = Nystroem(gamma=BUMPS[kind] / few.shape[1], n_components=min(100, train.sum()),
+                     random_state=seed)
     return bumps.fit(few[train]).transform(few)
 
-# %% ../nbs/foundation/05_held_out.ipynb #c4cdb558
+# %% ../nbs/foundation/05_held_out.ipynb #5a5baa49
 def head_of(penalty: float) -> LogisticRegression:
     "Starts from where it was when it is fitted again."
     return LogisticRegression(C=penalty, tol=1e-3, max_iter=300, warm_start=True)
 
-def loss_of(head, x: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    "Fit a head on some faces and judge it on others: their -ln q(y|x), nats."
-    p = np.zeros((test.sum(), y.max() + 1))
+def loss_of(
+    head: LogisticRegression,   # To be fitted
+    x: np.ndarray,              # (b p)
+    y: np.ndarray,              # (b)
+    train: np.ndarray,          # To fit on, (b) of bool
+    test: np.ndarray,           # To judge on, (b) of bool
+    corrected: bool = False,    # Take off half the distance to the loss on its own faces
+) -> np.ndarray:                # -ln q(y|x) of the test faces, nats
+    "Fit a head on some faces and judge it on others."
+    def loss(rows: np.ndarray) -> np.ndarray:
+        "Of some faces."
+        p = np.zeros((rows.sum(), y.max() + 1))
+        p[:, head.classes_] = head.predict_proba(x[rows])
+        return -np.log(p[np.arange(len(p)), y[rows]].clip(1e-6))
     head.fit(x[train], y[train])
-    p[:, head.classes_] = head.predict_proba(x[test])
-    return -np.log(p[np.arange(len(p)), y[test]].clip(1e-6))
+    new = loss(test)
+    return new - (new.mean() - loss(train).mean()) / 2 if corrected else new
 
-# %% ../nbs/foundation/05_held_out.ipynb #f5ede759
+# %% ../nbs/foundation/05_held_out.ipynb #88accc17
 def choose(x: list[np.ndarray], y: np.ndarray, inner: np.ndarray, seed: int) -> tuple[str, float]:
-    "The head with the least loss over folds of the training faces; curved if a standard error better."
+    "The head with the least loss over inner folds; curved if it is a standard error better."
     loss = {how: [] for how in HEADS}
     for fold in range(inner.max() + 1):
         train, test = (inner >= 0) & (inner != fold), inner == fold

@@ -49,9 +49,9 @@ def same_last(*runs):
 
 def draw_few(monkeypatch):
     "Let runs draw at most 128 faces a set."
-    from infobottle_dfd import training
-    real = training.ClueFaces
-    monkeypatch.setattr(training, "ClueFaces", lambda count, *a, **k: real(min(count, 128), *a, **k))
+    from infobottle_dfd.runs import data
+    real = data.ClueFaces
+    monkeypatch.setattr(data, "ClueFaces", lambda count, *a, **k: real(min(count, 128), *a, **k))
 
 
 def many_rows(face_folder, path, times, val=0):

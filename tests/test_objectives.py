@@ -194,7 +194,7 @@ def test_ones_own_step_on_two_processes(mine):
 
 def test_ones_own_from_a_shell(mine, face_folder):
     "`infobottle-train --mode mine:Orthogonal` in a fresh process: killed, it goes on to the same weights; and under torchrun."
-    data = many_rows(face_folder, mine / "m.csv", 8, val=40)
+    data = many_rows(face_folder, mine / "m.csv", 2, val=40)
     words = ["infobottle-train", "--mode", MODE, "--data", str(data), "--size", "32", "--n", "2", "--d", "8", "--epochs", "3", "--batch", "8"]
     start = lambda *more: subprocess.Popen([*words, *more], cwd=mine, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     whole, broken, last = start("--out", "whole"), start("--out", "broken"), mine / "broken/last.pt"

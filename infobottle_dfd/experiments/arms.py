@@ -6,7 +6,7 @@
 __all__ = ['OWN', 'SETTINGS', 'Smoothed', 'Decoupled', 'Single', 'wide', 'NoisyOr', 'Named', 'WithClues', 'NamedLearner',
            'make_arm']
 
-# %% ../../nbs/experiments/08_arms.ipynb #ad6055bc
+# %% ../../nbs/experiments/08_arms.ipynb #a884f6d5
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from ..losses import Calm, Objective, Witnesses, confidence, cross_entropy
 from ..runs.config import Config
 from ..runs.step import Learner, reseed, vary
 
-# %% ../../nbs/experiments/08_arms.ipynb #e140e19a
+# %% ../../nbs/experiments/08_arms.ipynb #d4e3a5e0
 class Smoothed(Objective):
     "Cross-entropy of the verdict with a share of the label given to all classes alike."
     def __init__(
@@ -40,7 +40,7 @@ class Smoothed(Objective):
         "One term, `ce`."
         return {"ce": F.cross_entropy(out.logits_global, y, label_smoothing=self.strength)}
 
-# %% ../../nbs/experiments/08_arms.ipynb #643493b4
+# %% ../../nbs/experiments/08_arms.ipynb #1192582c
 class Decoupled(Smoothed):
     "Spectral decoupling: cross-entropy of the verdict, and nats for its squared logit gap."
     def forward(self, out: Outputs, y: Tensor) -> dict[str, Tensor]:
@@ -48,12 +48,12 @@ class Decoupled(Smoothed):
         return {"ce": cross_entropy(out.logits_global, y),
                 "sd": self.strength * confidence(out.logits_global[None])}
 
-# %% ../../nbs/experiments/08_arms.ipynb #47e0c9c5
+# %% ../../nbs/experiments/08_arms.ipynb #631e39f5
 class Single(Calm):
     "Each block's own cross-entropy beside those of the verdict and of the head on Z."
     price = 0.
 
-# %% ../../nbs/experiments/08_arms.ipynb #2c259e92
+# %% ../../nbs/experiments/08_arms.ipynb #3d90b8fc
 def wide(
     cfg: Config,            # Of four blocks
 ) -> ForgeryDetector:       # With one
@@ -63,7 +63,7 @@ def wide(
     detector.blocks.weight = nn.Parameter(torch.empty(1, 256, cfg.d).uniform_(-1, 1) / 16)
     return detector
 
-# %% ../../nbs/experiments/08_arms.ipynb #6380141f
+# %% ../../nbs/experiments/08_arms.ipynb #9ff5a60d
 class NoisyOr(ForgeryDetector):
     "Blocks that say whether a clue of their own is there; fake is at least one."
     def __init__(self, n: int = 4, d: int = 64):
@@ -80,7 +80,7 @@ class NoisyOr(ForgeryDetector):
         verdict = torch.stack([real, (-torch.expm1(real)).log()], -1)
         return super().aggregate(z)._replace(logits_global=verdict, logits_alone=said)
 
-# %% ../../nbs/experiments/08_arms.ipynb #238a1a72
+# %% ../../nbs/experiments/08_arms.ipynb #0f3a4102
 class Named(Objective):
     "The cross-entropy of every block on the label of its own clue."
     reads, fits = ("logits_alone",), ()
@@ -94,7 +94,7 @@ class Named(Objective):
         logits = rearrange(out.logits_alone, "n b k -> b k n")
         return {"ce": len(out.logits_alone) * F.cross_entropy(logits, y)}
 
-# %% ../../nbs/experiments/08_arms.ipynb #127a1028
+# %% ../../nbs/experiments/08_arms.ipynb #633bd525
 class WithClues:
     "Drawn faces with the labels of their clues."
     def __init__(self, faces: ClueFaces):
@@ -111,7 +111,7 @@ class WithClues:
         "Pictures and clues."
         return self.faces.x[i], self.faces.clues[i].long()
 
-# %% ../../nbs/experiments/08_arms.ipynb #a4924c23
+# %% ../../nbs/experiments/08_arms.ipynb #f6be0627
 class NamedLearner(Learner):
     "A learner that is told the clues."
     def forward(
@@ -127,7 +127,7 @@ class NamedLearner(Learner):
         terms = self.objective(out, y)
         return self.objective.total(terms), terms
 
-# %% ../../nbs/experiments/08_arms.ipynb #0134f093
+# %% ../../nbs/experiments/08_arms.ipynb #2469cc36
 OWN: dict[str, Callable[..., Objective]] = {"sd": Decoupled, "smoothed": Smoothed, "single": Single}
 SETTINGS = {"released-fixed": dict(weighting="fixed"),
             "paper-fixed": dict(mode="paper", weighting="fixed")}

@@ -5,17 +5,16 @@
 # %% auto #0
 __all__ = ['ARMS', 'KEPT', 'spread', 'one', 'main']
 
-# %% ../../nbs/experiments/05_audits.ipynb #8ca82d4c
+# %% ../../nbs/experiments/05_audits.ipynb #809a1e41
 import argparse
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ..audit import audit, gaussian_truth, known
 from ..core import command
-from .cells import fill, read, results, stamp
+from .cells import fill, results, stamp
 
 # %% ../../nbs/experiments/05_audits.ipynb #a0630870
 def spread(seed: int, faces: int = 2000, d: int = 512) -> tuple[np.ndarray, np.ndarray, dict]:
@@ -25,11 +24,11 @@ def spread(seed: int, faces: int = 2000, d: int = 512) -> tuple[np.ndarray, np.n
     x[0] += 1.5 / d ** .5 * (y[:, None] - .5)
     return x, y, {"together": truth, "alone": [truth, 0.], "added": [truth, 0.]}
 
-# %% ../../nbs/experiments/05_audits.ipynb #de29bdae
-ARMS = {"few": (lambda seed: known(seed, 8, 500, (1.5, 1, 0)), 5),      # what is drawn, shuffles
+# %% ../../nbs/experiments/05_audits.ipynb #7bb35d54
+ARMS = {"few": (lambda seed: known(seed, 8, 500, (1.5, 1, 0)), 5),      # What is drawn, shuffles
         "8": (lambda seed: known(seed, 8), 20), "64": (lambda seed: known(seed, 64), 20),
         "512": (lambda seed: known(seed, 512), 20), "spread": (spread, 5)}
-KEPT = [k + tag for k in ("together", "alone", "added") for tag in ("", "_se", "_null")] + ["verdict"]
+KEPT = ["verdict", *(k + tag for k in ("together", "alone", "added") for tag in ("", "_se", "_null"))]
 
 # %% ../../nbs/experiments/05_audits.ipynb #d573c558
 def one(arm: str, seed: int) -> dict:
@@ -46,7 +45,7 @@ def one(arm: str, seed: int) -> dict:
 def main() -> None:
     "Make the cells that are not there yet."
     ask = argparse.ArgumentParser(prog="python -m infobottle_dfd.experiments.audits",
-                                  description="Audits of blocks whose truth is known, ten draws a cell.")
+                                  description="Audits with a known truth, ten draws a cell.")
     ask.add_argument("--arms", nargs="+", choices=ARMS, default=[*ARMS])
     ask.add_argument("--draws", type=int, default=50, help="of every arm, in tens")
     ask.add_argument("--out", type=Path, default=results("audits"))
@@ -58,5 +57,7 @@ def main() -> None:
     fill(said.out, {f"{arm}-{k}": lambda arm=arm, k=k: cell(arm, k)
                     for k in range(said.draws // 10) for arm in said.arms})
 
+# %% ../../nbs/experiments/05_audits.ipynb #84041375
+#| eval: false
 if __name__ == "__main__":
     command(main)

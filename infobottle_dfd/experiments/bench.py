@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['gflop', 'network', 'few', 'parts', 'stages', 'epoch', 'peak', 'memory', 'finished_rows', 'measure']
 
-# %% ../../nbs/experiments/12_bench.ipynb #df20180f
+# %% ../../nbs/experiments/12_bench.ipynb #4339f7b2
 import os
 import re
 import resource
@@ -35,7 +35,7 @@ from ..runs.config import Config
 from ..runs.step import Learner
 from ..training import train_epoch
 
-# %% ../../nbs/experiments/12_bench.ipynb #14664100
+# %% ../../nbs/experiments/12_bench.ipynb #40ee1790
 def gflop(
     b: Bench,       # Size
     what: str,      # "step" or "inference"
@@ -49,7 +49,7 @@ def gflop(
         if training: plain_loss(out, torch.zeros(batch, dtype=torch.long), torch.ones(3)).backward()
     return round(counter.get_total_flops() / 1e9, 3)
 
-# %% ../../nbs/experiments/12_bench.ipynb #c052341e
+# %% ../../nbs/experiments/12_bench.ipynb #18a4ee18
 def network(
     b: Bench,                   # Its rows grow
     batch: int,                 # Images
@@ -70,7 +70,7 @@ def network(
              size=b.size, batch=batch, n=n, gflop=gflop(b, what, n, batch))
         torch.compiler.reset()
 
-# %% ../../nbs/experiments/12_bench.ipynb #2bba2d9c
+# %% ../../nbs/experiments/12_bench.ipynb #9ce53cf8
 def few(
     b: Bench,       # Its rows grow
 ) -> None:
@@ -86,7 +86,7 @@ def few(
              size=size, batch=batch, n=4)
         torch.compiler.reset()
 
-# %% ../../nbs/experiments/12_bench.ipynb #52efc65a
+# %% ../../nbs/experiments/12_bench.ipynb #b91ebaeb
 def parts(
     b: Bench,       # Its rows grow
     batch: int,     # Images
@@ -108,7 +108,7 @@ def parts(
     einsum = lambda: sum(t.sum() for t in net.heads(z)).backward()
     race(b, {"loops": loops, "einsum": einsum}, what="heads", n=n, batch=batch)
 
-# %% ../../nbs/experiments/12_bench.ipynb #a77ea73c
+# %% ../../nbs/experiments/12_bench.ipynb #bae833b1
 def stages(
     b: Bench,       # Its rows grow
 ) -> None:
@@ -131,7 +131,7 @@ def stages(
         race(b, runs, least=.05, what="stage", backbone=name, size=size, batch=batch)
         for row, more in zip(b.rows[-len(cut):], about): row |= more
 
-# %% ../../nbs/experiments/12_bench.ipynb #cc791f17
+# %% ../../nbs/experiments/12_bench.ipynb #b24dd8f1
 def epoch(
     b: Bench,       # Its rows grow
     batch: int,     # Images a step
@@ -158,7 +158,7 @@ def epoch(
     finally:
         shutil.rmtree(root)
 
-# %% ../../nbs/experiments/12_bench.ipynb #42b812d5
+# %% ../../nbs/experiments/12_bench.ipynb #95a16885
 def peak(
     what: str,      # "step" or "inference"
     arm: str,       # Of STEP or RUN
@@ -174,7 +174,7 @@ def peak(
     kib = int(own[1]) if own else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss    # a parent's, too
     print(torch.cuda.max_memory_allocated() / 1e9 if device == "cuda" else 1024 * kib / 1e9)
 
-# %% ../../nbs/experiments/12_bench.ipynb #f28fda5f
+# %% ../../nbs/experiments/12_bench.ipynb #ef64a068
 def memory(
     b: Bench,           # Its rows grow
     batch: int,         # Images
@@ -192,7 +192,7 @@ def memory(
                 b.rows.append({"what": f"memory of {what}", "backbone": b.backbone, "batch": batch,
                                "n": n, "arm": arm, **found})
 
-# %% ../../nbs/experiments/12_bench.ipynb #826f17bb
+# %% ../../nbs/experiments/12_bench.ipynb #400f496e
 def finished_rows(
     b: Bench,       # All races are over
 ) -> list[dict]:
@@ -207,7 +207,7 @@ def finished_rows(
             r["of_peak"] = float(f"{r['gflop'] * 1e9 / r[key] / rate:.3g}")
     return b.rows
 
-# %% ../../nbs/experiments/12_bench.ipynb #1c4f8bce
+# %% ../../nbs/experiments/12_bench.ipynb #18e34635
 def measure(
     device: torch.device,       # To be measured
     quick: bool,                # Small sizes, one turn

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['STEP', 'RUN', 'SMALL', 'tf32', 'step', 'quiet', 'inference', 'small']
 
-# %% ../../nbs/experiments/11_programs.ipynb #b6b16e95
+# %% ../../nbs/experiments/11_programs.ipynb #81eed885
 from collections.abc import Callable
 
 import torch
@@ -17,7 +17,7 @@ from .turns import Bench
 from ..runs.config import Config
 from ..runs.step import Learner
 
-# %% ../../nbs/experiments/11_programs.ipynb #11c935e4
+# %% ../../nbs/experiments/11_programs.ipynb #6b9c077c
 STEP = ("plain", "einsum heads", "fused AdamW", "channels last", "bf16", "compiled")
 RUN = ("plain", "einsum heads", "channels last", "bf16", "folded", "bf16 weights", "grouped", "compiled")
 
@@ -34,7 +34,7 @@ def tf32(
         for flag in flags: flag.allow_tf32 = False
     return g
 
-# %% ../../nbs/experiments/11_programs.ipynb #8e7f0715
+# %% ../../nbs/experiments/11_programs.ipynb #f280cd41
 def step(
     b: Bench,       # Device and size
     arm: str,       # Of STEP, or "CUDA graphs", "plain, TF32"
@@ -56,7 +56,7 @@ def step(
         net.detector.compile(mode="reduce-overhead" if arm == "CUDA graphs" else "default")
     return lambda: net.step(net(x, y)[0], 1e-4)
 
-# %% ../../nbs/experiments/11_programs.ipynb #55a57494
+# %% ../../nbs/experiments/11_programs.ipynb #b69ea6c3
 def quiet(
     b: Bench,               # Device
     net: nn.Module,         # To be run
@@ -71,7 +71,7 @@ def quiet(
             return net(x)
     return f
 
-# %% ../../nbs/experiments/11_programs.ipynb #e0f83442
+# %% ../../nbs/experiments/11_programs.ipynb #859e8e48
 def inference(
     b: Bench,       # Device and size
     arm: str,       # Of RUN, or "CUDA graphs", "plain, TF32"
@@ -95,7 +95,7 @@ def inference(
         net.compile(mode="reduce-overhead" if arm == "CUDA graphs" else "default")
     return quiet(b, net, x, rank >= RUN.index("bf16"))
 
-# %% ../../nbs/experiments/11_programs.ipynb #be357b4a
+# %% ../../nbs/experiments/11_programs.ipynb #3db3c0df
 SMALL = ("loop", "loop, channels last", "loop, bf16", "folded", "stacked", "grouped",
          "folded, grouped", "compiled")                 # in bfloat16 but for the first two
 

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['WEIGHTS', 'ARMS', 'RealFaces', 'manifests', 'cell', 'run', 'main']
 
-# %% ../../nbs/experiments/03_real_faces.ipynb #2fc40073
+# %% ../../nbs/experiments/03_real_faces.ipynb #8e17e308
 import csv
 import io
 import json
@@ -20,7 +20,7 @@ from ..core import InputError, command, load, write
 from .cells import fill, results, stamp
 from ..runs.config import Config
 
-# %% ../../nbs/experiments/03_real_faces.ipynb #f426d27b
+# %% ../../nbs/experiments/03_real_faces.ipynb #edd3b85f
 WEIGHTS = "weights/mobilenet_v2_imagenet_features.pth"
 ARMS = {"one block": dict(n=1, mode="cross-entropy"), "cross-entropy": dict(mode="cross-entropy"),
         "heads": dict(mode="heads"), "single": dict(mode="infobottle_dfd.experiments.arms:Single"),
@@ -28,7 +28,7 @@ ARMS = {"one block": dict(n=1, mode="cross-entropy"), "cross-entropy": dict(mode
         "released-fixed": dict(weighting="fixed"), "paper": dict(mode="paper"),
         "calm": dict(mode="calm")}
 
-# %% ../../nbs/experiments/03_real_faces.ipynb #413059bd
+# %% ../../nbs/experiments/03_real_faces.ipynb #34cd7df2
 @dataclass
 class RealFaces:
     """Train arms on pairs of real and fake faces and judge them here and elsewhere: a JSON a cell.
@@ -49,7 +49,7 @@ class RealFaces:
     out: Path | None = None
     work: Path = Path("runs/real_faces")    # For manifests and run folders
 
-# %% ../../nbs/experiments/03_real_faces.ipynb #462f0d8b
+# %% ../../nbs/experiments/03_real_faces.ipynb #f9462081
 def manifests(
     data: Path,                 # As in `RealFaces`
     work: Path,                 # Where to write them
@@ -68,7 +68,7 @@ def manifests(
         write(work / f"{name}.csv", lambda p: p.write_text(text.getvalue()))
     return work / "dfdc_pairs.csv", work / "ciplab_256.csv"
 
-# %% ../../nbs/experiments/03_real_faces.ipynb #ffd50bd5
+# %% ../../nbs/experiments/03_real_faces.ipynb #0e3ce50f
 def cell(
     cfg: Config,                # Settings
     sets: tuple[Path, Path],    # Manifests: trained and tested on; tested on
@@ -96,7 +96,7 @@ def cell(
             **load("experiments.trials:alike")(detector, x), "config": config,
             **stamp("real_faces DATA", words)}
 
-# %% ../../nbs/experiments/03_real_faces.ipynb #7ed3db4d
+# %% ../../nbs/experiments/03_real_faces.ipynb #ca515021
 def run(
     args: RealFaces,        # What is asked for
 ) -> None:
@@ -121,13 +121,13 @@ def run(
          lambda c: f"epoch {c['epoch']} of {c['epochs']}, val {c['val_auc']:.3f}, dfdc_pairs "
                    f"{c['dfdc_pairs']['auc']:.3f}, ciplab_256 {c['ciplab_256']['auc']:.3f}")
 
-# %% ../../nbs/experiments/03_real_faces.ipynb #ecb8601b
+# %% ../../nbs/experiments/03_real_faces.ipynb #0227e49e
 def main() -> None:
     "python -m infobottle_dfd.experiments.real_faces"
     args = tyro.cli(RealFaces, prog="python -m infobottle_dfd.experiments.real_faces")
     command(lambda: run(args))
 
-# %% ../../nbs/experiments/03_real_faces.ipynb #3d2ae018
+# %% ../../nbs/experiments/03_real_faces.ipynb #2fddac17
 #| eval: false
 if __name__ == "__main__":
     main()

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['SLOW', 'Bench', 'race', 'matmul', 'machine']
 
-# %% ../../nbs/experiments/10_turns.ipynb #e19a907f
+# %% ../../nbs/experiments/10_turns.ipynb #fafd2e6f
 import re
 import statistics
 import time
@@ -16,7 +16,7 @@ import torch
 
 from ..runs.machine import facts
 
-# %% ../../nbs/experiments/10_turns.ipynb #550aad92
+# %% ../../nbs/experiments/10_turns.ipynb #3d12bde0
 SLOW = ("compiled", "CUDA graphs")      # minutes of compilation for every block
 
 class Bench:
@@ -44,7 +44,7 @@ class Bench:
         x = torch.randint(0, 256, (batch, 3, *[size or self.size] * 2), dtype=torch.uint8)
         return x.to(self.device), torch.arange(batch, device=self.device) % 2
 
-# %% ../../nbs/experiments/10_turns.ipynb #af6b9301
+# %% ../../nbs/experiments/10_turns.ipynb #eeadaed7
 def race(
     b: Bench,                       # Its rows grow
     runs: dict[str, Callable],      # Programs by name
@@ -73,9 +73,9 @@ def race(
             wall, cpu = zip(*times[name])
             row |= {"best": min(wall), "median": statistics.median(wall), "processor": min(cpu)}
         b.rows.append({k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()})
-        print(about.get("what"), about.get("n", ""), name, row.get("best", "failed"), flush=True)
+        print(*[about[k] for k in ("what", "n") if k in about], name, b.rows[-1].get("best", "failed"), flush=True)
 
-# %% ../../nbs/experiments/10_turns.ipynb #2b688b5e
+# %% ../../nbs/experiments/10_turns.ipynb #105c7a7f
 def matmul(
     b: Bench,       # Its rates grow
 ) -> None:
@@ -86,7 +86,7 @@ def matmul(
         best = min(b.clock(lambda: a @ a)[not b.gpu] for _ in range(6))
         b.rate[kind] = max(b.rate.get(kind, 0), 2 * k ** 3 / best)
 
-# %% ../../nbs/experiments/10_turns.ipynb #91c61752
+# %% ../../nbs/experiments/10_turns.ipynb #56add7f7
 def machine(
     device: torch.device,       # That was measured
 ) -> dict[str, object]:

@@ -8,6 +8,7 @@ import torch
 from helpers import two_processes
 from infobottle_dfd import training
 from infobottle_dfd.core import InputError
+from infobottle_dfd.faces.clues import ClueFaces
 from infobottle_dfd.runs.config import Config
 from infobottle_dfd.runs.step import Learner, Together, lr_at, plan
 from infobottle_dfd.training import fit
@@ -96,7 +97,7 @@ def test_heads_that_measure_do_not_push(tmp_path):
 
 
 def test_overfits_32_faces(tmp_path):
-    faces = training.ClueFaces(32, 48, seed=1)
+    faces = ClueFaces(32, 48, seed=1)
     cfg = Config(n=2, d=16, size=48)
     learner = training.Learner(cfg, torch.device("cpu"))
     x, y = faces[list(range(32))]
@@ -122,3 +123,21 @@ def test_learning_rate_is_its_closed_form(tmp_path, monkeypatch):
     fit(Config(images=64, size=32, n=2, d=8, epochs=3, batch=16, lr=.01), tmp_path / "a")
     history = [json.loads(line) for line in (tmp_path / "a/metrics.jsonl").read_text().splitlines()]
     assert rates == [lr_at(s, 12, .01) for s in range(12)] and [h["lr"] for h in history] == rates[3::4]
+
+
+def test_augment_is_a_setting():
+    "Drawn faces are mirrored, files get the photographs' way, unless the settings say otherwise."
+    from infobottle_dfd.runs.step import vary
+    x = torch.randint(0, 256, (64, 3, 48, 48), dtype=torch.uint8)
+
+    def seen(**options):
+        torch.manual_seed(0)
+        return vary(x, Config(**options))
+    assert torch.equal(seen(augment="none"), x.float() / 255) and torch.equal(seen(), seen(augment="flip"))
+    assert torch.equal(seen(data="x.csv"), seen(augment="photo")) and torch.equal(seen(data="x.csv", augment="flip"), seen())
+    shifted = seen(augment="shift")
+    assert shifted.shape == x.shape and 0 <= shifted.min() and shifted.max() <= 1
+    assert len({round(float(v), 4) for v in (shifted.mean((1, 2, 3)) - x.float().mean((1, 2, 3)) / 255)}) > 50        # each its own
+    plain = torch.full((64, 3, 48, 48), 128, dtype=torch.uint8)
+    torch.manual_seed(0)
+    assert (vary(plain, Config(augment="shift")) - 128 / 255).abs().max() <= .05 + 1e-6
