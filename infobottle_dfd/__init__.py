@@ -7,11 +7,11 @@ __version__ = "0.2.0"
 __all__ = []
 
 # %% ../nbs/foundation/04_names.ipynb #056b2556
-_ROOMS = {"LocalBlocks": "blocks", "ForgeryDetector": "aggregation", "objective": "losses",
-          "AutomaticWeights": "losses", "ClueFaces": "faces.clues", "read_faces": "faces.manifest",
-          "Config": "runs.config", "PRESETS": "runs.config", "fit": "training",
-          "load_run": "runs.checkpoint", "score": "judging.metrics", "block_maps": "explaining",
-          "InputError": "core"}
+_ROOMS = {"LocalBlocks": "blocks", "ForgeryDetector": "aggregation", "Objective": "losses",
+          "OBJECTIVES": "losses", "make_objective": "losses", "ClueFaces": "faces.clues",
+          "read_faces": "faces.manifest", "Config": "runs.config", "PRESETS": "runs.config",
+          "fit": "training", "load_run": "runs.checkpoint", "score": "judging.metrics",
+          "block_maps": "explaining", "InputError": "core"}
 
 def __getattr__(name: str) -> object:
     "A name of `_ROOMS`, from the room where it stands."

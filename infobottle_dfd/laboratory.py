@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['block_table']
 
-# %% ../nbs/08_laboratory.ipynb #75d00b4f
+# %% ../nbs/08_laboratory.ipynb #119c78bb
 import torch
 from einops import einsum, rearrange
 from torch import Tensor

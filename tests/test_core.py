@@ -51,3 +51,52 @@ def test_where_nothing_can_be_written(tmp_path):
     must_have_folder(None), must_have_folder(tmp_path / "a.json")
     with pytest.raises(InputError, match="written as .png"):
         must_be_picture(tmp_path / "a.gif")
+
+
+def test_a_draft_meets_no_file_of_the_users(tmp_path):
+    "`--json env` destroyed an existing `.env`, and a link planted under the draft's name was followed."
+    (tmp_path / ".env").write_text("SECRET=1")
+    (tmp_path / "far").write_text("untouched")
+    (tmp_path / ".report.json").symlink_to("far")
+    write(tmp_path / "env", lambda p: p.write_text("{}"))
+    write_json(tmp_path / "report.json", [1])
+    assert (tmp_path / ".env").read_text() == "SECRET=1" and (tmp_path / "far").read_text() == "untouched" and (tmp_path / ".report.json").is_symlink()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".env", ".report.json", "env", "far", "report.json"]
+
+
+def test_a_link_stays_a_link_and_is_written_whole(tmp_path):
+    "A link was written through in place: half a file when the disk was full."
+    (tmp_path / "far").write_text("old")
+    (tmp_path / "link").symlink_to("far")
+
+    def torn(path):
+        path.write_text("ha")
+        raise OSError(28, "No space left on device")
+    with pytest.raises(OSError) as end:
+        write(tmp_path / "link", torn)
+    assert (tmp_path / "far").read_text() == "old" and end.value.filename == str(tmp_path / "link") and "No space left" in end.value.strerror
+    write(tmp_path / "link", lambda p: p.write_text("new"))
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "far").read_text() == "new"
+
+
+def test_names_of_250_bytes(tmp_path):
+    "The draft's name was one byte longer than the file's."
+    write_json(tmp_path / ("a" * 255), [1])
+    assert [p.name for p in tmp_path.iterdir()] == ["a" * 255]
+
+
+def test_what_a_killed_process_left_is_removed_later(tmp_path):
+    from infobottle_dfd.core import draft_of
+    old, new = draft_of(tmp_path / "a.json"), draft_of(tmp_path / "a.json")
+    os.utime(old, (0, 0))
+    write_json(tmp_path / "a.json", [1])
+    assert not old.exists() and new.exists()
+
+
+def test_two_outputs_and_an_input_of_one_name(tmp_path):
+    "`--json X --picture X` wrote one over the other; an output over its input destroyed it."
+    (tmp_path / "m.csv").touch()
+    (tmp_path / "link").symlink_to("m.csv")
+    for outputs, inputs in (((tmp_path / "a.png", tmp_path / "a.png"), ()), ((tmp_path / "m.csv",), (tmp_path / "m.csv",)), ((None, tmp_path / "link"), (tmp_path / "m.csv",))):
+        with pytest.raises(InputError, match="is the same file as"):
+            must_have_folder(*outputs, inputs=inputs)

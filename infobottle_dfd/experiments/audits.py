@@ -57,5 +57,7 @@ def main() -> None:
     fill(said.out, {f"{arm}-{k}": lambda arm=arm, k=k: cell(arm, k)
                     for k in range(said.draws // 10) for arm in said.arms})
 
+# %% ../../nbs/experiments/05_audits.ipynb #84041375
+#| eval: false
 if __name__ == "__main__":
     command(main)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Shortcut', 'name_of', 'run', 'settle', 'main']
 
-# %% ../../nbs/experiments/01_shortcut.ipynb #ef9a4f10
+# %% ../../nbs/experiments/01_shortcut.ipynb #af878487
 import json
 import re
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from ..core import InputError, command, load, write
 from .cells import compare, fill, read, results
 from ..runs.config import Config
 
-# %% ../../nbs/experiments/01_shortcut.ipynb #071a1dd7
+# %% ../../nbs/experiments/01_shortcut.ipynb #c9a34bdb
 @dataclass
 class Shortcut:
     """Train arms on ClueFaces' shortcut split and judge them on its rare clues: one JSON a cell.
@@ -40,7 +40,7 @@ class Shortcut:
     out: Path | None = None
     work: Path = Path("runs/shortcut")                  # For states of unfinished cells
 
-# %% ../../nbs/experiments/01_shortcut.ipynb #ae82f5cb
+# %% ../../nbs/experiments/01_shortcut.ipynb #ef8452a9
 def name_of(
     arm: str,           # As on the command line
     split: str,         # Of the training faces
@@ -51,7 +51,7 @@ def name_of(
     "The name of a cell."
     return f"{re.sub(r'[^A-Za-z0-9.@]+', '-', arm)}-{split}-{augment}-{epochs}-{seed}"
 
-# %% ../../nbs/experiments/01_shortcut.ipynb #b63c5bc7
+# %% ../../nbs/experiments/01_shortcut.ipynb #75da8388
 def run(
     args: Shortcut,     # What is asked for
 ) -> None:
@@ -76,7 +76,7 @@ def run(
                    f"in the split {c['auc']['split']:.3f}, {c['seconds']:.0f} s")
     settle(out)
 
-# %% ../../nbs/experiments/01_shortcut.ipynb #2d47ba4a
+# %% ../../nbs/experiments/01_shortcut.ipynb #383280c4
 def settle(
     out: Path,              # Folder of cells
     near: float = .03,      # How much twice the length may change
@@ -96,13 +96,13 @@ def settle(
                 text = json.dumps(c | {"converged": known}) + "\n"
                 write(out / f"{name}.json", lambda p: p.write_text(text))
 
-# %% ../../nbs/experiments/01_shortcut.ipynb #5ec3d30a
+# %% ../../nbs/experiments/01_shortcut.ipynb #ade7c07b
 def main() -> None:
     "python -m infobottle_dfd.experiments.shortcut"
     args = tyro.cli(Shortcut, prog="python -m infobottle_dfd.experiments.shortcut")
     command(lambda: run(args))
 
-# %% ../../nbs/experiments/01_shortcut.ipynb #1b46d512
+# %% ../../nbs/experiments/01_shortcut.ipynb #6b7ba96e
 #| eval: false
 if __name__ == "__main__":
     main()

@@ -55,8 +55,12 @@ class PlainFaces(Dataset):
     "Pictures decoded, resized and varied one at a time."
     def __init__(self, files, y, size=224): self.files, self.y, self.size = files, y, size
     def __len__(self): return len(self.files)
-    def decode(self, i): return tv.pil_to_tensor(Image.open(self.files[i]).convert("RGB"))
-    def resize(self, x): return tv.resize(x, [self.size] * 2, antialias=True)
+    def decode(self, i):
+        "From its file."
+        return tv.pil_to_tensor(Image.open(self.files[i]).convert("RGB"))
+    def resize(self, x):
+        "To the run's size."
+        return tv.resize(x, [self.size] * 2, antialias=True)
     def __getitem__(self, i): return vary(self.resize(self.decode(i))), self.y[i]
 
 # %% ../../nbs/experiments/04_speed.ipynb #12-022

@@ -6,7 +6,7 @@
 __all__ = ['WEAK', 'SPLITS', 'SPOIL', 'judges', 'verdicts', 'represented', 'refitted', 'alike', 'left_off', 'train', 'rounded',
            'trial', 'noisy', 'halved', 'spoiled']
 
-# %% ../../nbs/experiments/09_trials.ipynb #620f8ccb
+# %% ../../nbs/experiments/09_trials.ipynb #5e016c62
 import shutil
 import time
 from collections.abc import Callable
@@ -34,7 +34,7 @@ from ..runs.seal import read_state
 from ..runs.step import Learner
 from ..training import train_epoch
 
-# %% ../../nbs/experiments/09_trials.ipynb #061c1b40
+# %% ../../nbs/experiments/09_trials.ipynb #a5374202
 WEAK = tuple(c for c in CLUES if c != "texture")
 SPLITS = {"shortcut": {"shortcut": "texture"}, "plain": {}}
 
@@ -48,7 +48,7 @@ def judges(
     return sets | {"split": ClueFaces(faces, size, 900_010, **SPLITS[split]),
                    "fit": ClueFaces(2 * faces, size, 900_020)}
 
-# %% ../../nbs/experiments/09_trials.ipynb #076e63dc
+# %% ../../nbs/experiments/09_trials.ipynb #518a592c
 def verdicts(
     detector: nn.Module,            # Faces to Outputs
     sets: dict[str, ClueFaces],     # As `judges` draws them
@@ -58,7 +58,7 @@ def verdicts(
     "AUC of the verdict on each set."
     return {k: float(roc_auc_score(sets[k].y, score(detector, sets[k], bf16=bf16).p)) for k in names}
 
-# %% ../../nbs/experiments/09_trials.ipynb #e7bba9c5
+# %% ../../nbs/experiments/09_trials.ipynb #0571871e
 @torch.inference_mode()
 def represented(
     detector: nn.Module,    # With blocks
@@ -71,7 +71,7 @@ def represented(
         parts = [detector.blocks(x.float() / 255) for x in faces.x.split(128)]
     return torch.cat([z.float().transpose(0, 1).flatten(1) for z in parts])
 
-# %% ../../nbs/experiments/09_trials.ipynb #0e5f3416
+# %% ../../nbs/experiments/09_trials.ipynb #06f67ca2
 def refitted(
     detector: nn.Module,            # With blocks
     sets: dict[str, ClueFaces],     # As `judges` draws them
@@ -85,7 +85,7 @@ def refitted(
     says = lambda s: head.decision_function(represented(detector, s, bf16).numpy())
     return {k: float(roc_auc_score(sets[k].y, says(sets[k]))) for k in names}
 
-# %% ../../nbs/experiments/09_trials.ipynb #ad09abfb
+# %% ../../nbs/experiments/09_trials.ipynb #329eaa9d
 @torch.inference_mode()
 def alike(
     detector: nn.Module,    # With blocks and heads
@@ -97,7 +97,7 @@ def alike(
     return {"cka": cka(z).tolist(),
             "agreement": (says[:, None] == says[None]).float().mean(-1).tolist()}
 
-# %% ../../nbs/experiments/09_trials.ipynb #cbb7a8c8
+# %% ../../nbs/experiments/09_trials.ipynb #8a7b35f6
 def left_off(
     path: Path,             # Of a state, which need not exist
     learner: Learner,       # Changed in place if there is one
@@ -113,7 +113,7 @@ def left_off(
         raise InputError(f"{path}: no state of an unfinished trial ({type(e).__name__}); "
                          "delete it, and the trial begins anew") from None
 
-# %% ../../nbs/experiments/09_trials.ipynb #43eafdc7
+# %% ../../nbs/experiments/09_trials.ipynb #3c7b671a
 def train(
     learner: Learner,                       # Changed in place
     data: Dataset,                          # Training faces
@@ -142,12 +142,12 @@ def train(
             keep()
     return curve
 
-# %% ../../nbs/experiments/09_trials.ipynb #499c8e49
+# %% ../../nbs/experiments/09_trials.ipynb #7c0e8da1
 def rounded(numbers: dict[str, float]) -> dict[str, float]:
     "Four digits are enough."
     return {k: round(v, 4) for k, v in numbers.items()}
 
-# %% ../../nbs/experiments/09_trials.ipynb #d0d05fe0
+# %% ../../nbs/experiments/09_trials.ipynb #472a090a
 def trial(
     arm: str,                       # As `make_arm` reads it
     cfg: Config,                    # Settings
@@ -174,7 +174,7 @@ def trial(
             "n": cfg.n, "d": cfg.d, "seconds": round(time.time() - start, 1),
             **stamp("shortcut", words)}
 
-# %% ../../nbs/experiments/09_trials.ipynb #c7975d87
+# %% ../../nbs/experiments/09_trials.ipynb #6426ca3b
 def noisy(
     x: Tensor,      # Faces, (b c h w) uint8
 ) -> Tensor:        # The same shape
@@ -182,7 +182,7 @@ def noisy(
     g = torch.Generator().manual_seed(0)
     return (x + 12.75 * torch.randn(x.shape, generator=g)).clamp(0, 255).byte()
 
-# %% ../../nbs/experiments/09_trials.ipynb #3d51f716
+# %% ../../nbs/experiments/09_trials.ipynb #9482575b
 def halved(
     x: Tensor,      # Faces, (b c h w) uint8
 ) -> Tensor:        # The same shape
@@ -190,7 +190,7 @@ def halved(
     size = [x.shape[-1]] * 2
     return tv.resize(tv.resize(x, [s // 2 for s in size], antialias=True), size)
 
-# %% ../../nbs/experiments/09_trials.ipynb #ceb47458
+# %% ../../nbs/experiments/09_trials.ipynb #cfd4de13
 SPOIL = {"as drawn": lambda x: x, "JPEG 75": lambda x: torch.stack([tv.jpeg(v, 75) for v in x]),
          "JPEG 30": lambda x: torch.stack([tv.jpeg(v, 30) for v in x]),
          "blur": lambda x: tv.gaussian_blur(x, [5, 5], [1., 1.]), "noise": noisy,

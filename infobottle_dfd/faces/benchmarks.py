@@ -13,14 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from ..core import InputError
-from . import celeb, dfdc, forensics
+from .celeb import celeb_df
+from .dfdc import dfdc
 from .folders import PICTURES, VIDEOS, is_video
+from .forensics import faceforensics
 from .lists import deepfakebench
 from .manifest import must_agree, must_be_distinct, read_folder, read_manifest
 from .readers import READERS, Found, fitting, missing, nearest, reader
 from .splits import cut, groups, warning
 
-FAMILIES = celeb, dfdc, forensics           # their readers are in the table
+FAMILIES = celeb_df, dfdc, faceforensics    # they, and their like, are in the table
 
 # %% ../../nbs/faces/13_benchmarks.ipynb #06-005
 @reader("plain", "your own films or pictures", "real", "fake")

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['EXTRA', 'SAFE', 'extra', 'opened', 'film_of', 'Index', 'index', 'decoded', 'sought', 'counted']
 
-# %% ../../nbs/faces/14_packets.ipynb #caf894c0
+# %% ../../nbs/faces/14_packets.ipynb #b478d35f
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ def extra(
         raise InputError("videos and faces need an optional part of this package "
                          f"({e}): {way}") from None
 
-# %% ../../nbs/faces/14_packets.ipynb #d5b239ec
+# %% ../../nbs/faces/14_packets.ipynb #6ef39eee
 SAFE = {"protocol_whitelist": "file", "format_whitelist":
         "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,ogg,h264,hevc"}
 
@@ -42,14 +42,14 @@ def film_of(file):
     cover = extra("av").stream.Disposition.attached_pic
     return [s for s in file.streams.video if not s.disposition & cover][0]
 
-# %% ../../nbs/faces/14_packets.ipynb #dd916a2b
+# %% ../../nbs/faces/14_packets.ipynb #3b9f9a53
 class Index(NamedTuple):
     "What the packets of a film tell."
     times: list[int]        # When each frame is shown, increasing, in the film's own unit
     keys: list[int]         # Times of frames that need no other
     promised: int           # Frames that the header speaks of
     unit: float             # Of its times, seconds
-    sure: bool              # Every packet has a time of its own
+    sure: bool              # It can be jumped in: MP4 and Matroska with a time for every packet
 
 def index(
     path: Path,     # A film
@@ -70,10 +70,11 @@ def index(
             pass                                            # it ends here
         promised = (listed or stream.frames) - packets + len(times)
         unit = float(stream.time_base)
-    sure = None not in times and len(set(times)) == len(times) and bool(keys)
+        jumps = any(kind in file.format.name for kind in ("mov", "matroska"))
+    sure = jumps and None not in times and len(set(times)) == len(times) and bool(keys)
     return Index(sorted(times) if sure else times, sorted(keys), promised, unit, sure)
 
-# %% ../../nbs/faces/14_packets.ipynb #9c1ca51f
+# %% ../../nbs/faces/14_packets.ipynb #f87b29fa
 def decoded(
     file,               # Opened by PyAV
     stream,             # Of it
@@ -121,7 +122,7 @@ def sought(
         hurt = any(b is not None and before[-1] <= b <= time for b in bad)
         yield None if reached is None or hurt or frame.is_corrupt else frame
 
-# %% ../../nbs/faces/14_packets.ipynb #58f11512
+# %% ../../nbs/faces/14_packets.ipynb #38725ba1
 def counted(path: Path) -> Iterator:
     "All frames in order, with the stream; None for one that is damaged."
     with opened(path) as file:

@@ -48,7 +48,7 @@ def claim(
             old = settings | json.loads(kept.read_text())               # an older one has fewer
         except (OSError, ValueError, TypeError):
             old = {"prepare.json": "damaged"}
-        for k in [k for k in {**settings, **old} if old.get(k) != settings.get(k)][:1]:
+        for k in [k for k in settings | old if k != "name" and old.get(k) != settings.get(k)][:1]:
             raise InputError(f"{args.out}: holds faces made with other settings ({k}: {old.get(k)}, "
                              f"now {settings.get(k)}); choose another folder")
     elif (args.out / "manifest.csv").exists():

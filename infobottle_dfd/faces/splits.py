@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['names', 'groups', 'cut', 'with_splits', 'leaks', 'warning']
 
-# %% ../../nbs/faces/05_splits.ipynb #3f4924ff
+# %% ../../nbs/faces/05_splits.ipynb #e0a0312c
 import os
 import random
 from pathlib import Path

@@ -26,7 +26,7 @@ def moments(
     "Positions of evenly spread frames."
     return sorted({int((k + .5) * there / wanted) for k in range(wanted)}) if there else []
 
-# %% ../../nbs/faces/15_video.ipynb #560890c8
+# %% ../../nbs/faces/15_video.ipynb #7e200a1a
 def spread(
     times: list[int],       # When each frame is shown, increasing, in any unit
     wanted: int,            # Frames to take
@@ -35,11 +35,11 @@ def spread(
     gaps = np.diff(times)
     if len(gaps) < 2 or gaps.max() <= 1.5 * np.median(gaps):
         return moments(len(times), wanted)
-    whole = times[-1] + np.median(gaps) - times[0]
+    whole = times[-1] + gaps[-1] - times[0]
     middles = times[0] + (np.arange(wanted) + .5) * whole / wanted
     return sorted({int(i) for i in np.searchsorted(times, middles, side="right") - 1})
 
-# %% ../../nbs/faces/15_video.ipynb #c683e1a8
+# %% ../../nbs/faces/15_video.ipynb #92c97a19
 def upright(
     picture: np.ndarray,                        # As stored, (h w c)
     matrix: tuple[int, int, int, int],          # a, b: where right points; c, d: where down points
@@ -64,7 +64,7 @@ def shown(
     m = np.frombuffer(bytes(side[0]), np.int32)
     return upright(picture, tuple(int(m[i]) for i in (0, 1, 3, 4)))
 
-# %% ../../nbs/faces/15_video.ipynb #61908c6c
+# %% ../../nbs/faces/15_video.ipynb #d9db2928
 class Lost(InputError):
     "Some of a film could not be looked at."
     def __init__(
@@ -79,7 +79,7 @@ class Lost(InputError):
         "So that it comes whole out of another process."
         return Lost, (str(self), self.count)
 
-# %% ../../nbs/faces/15_video.ipynb #2210b779
+# %% ../../nbs/faces/15_video.ipynb #356a629f
 def pictures(
     path: Path,                                     # A film
     about: Index,                                   # Of it
@@ -93,7 +93,7 @@ def pictures(
             for i, frame in zip(take, sought(file, about, times)):
                 yield i, None if frame is None else shown(frame, film_of(file))
     else:
-        take = set(moments(sum(1 for _ in counted(path)), wanted))
+        take = set(moments(len(about.times), wanted))
         for i, (frame, stream) in enumerate(counted(path)):
             if i in take:
                 yield i, None if frame is None else shown(frame, stream)

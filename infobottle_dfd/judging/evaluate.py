@@ -6,6 +6,8 @@
 __all__ = ['newest_run', 'origin', 'chosen', 'unseen', 'must_be_numbers', 'evaluate']
 
 # %% ../../nbs/judging/05_evaluate.ipynb #08-002
+import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,13 +17,12 @@ from ..commands import Evaluate
 from ..core import (InputError, must_be_picture, must_have_folder, save_picture,
                                  write_json)
 from ..faces.manifest import Face, listing, read_faces
-from ..faces.pictures import FaceFiles, check_pictures
+from ..faces.pictures import FaceFiles, check_pictures, twins
 from ..faces.splits import with_splits
 from .metrics import score
 from .tables import cell, cross, draw
 from ..runs.checkpoint import load_run
 from ..runs.machine import facts, pick_device
-from ..runs.seal import numbers
 
 # %% ../../nbs/judging/05_evaluate.ipynb #08-009
 def newest_run() -> Path:
@@ -68,7 +69,7 @@ def chosen(
 # %% ../../nbs/judging/05_evaluate.ipynb #08-021
 def unseen(
     rows: list[Face],           # To be evaluated
-    prints: list[str],          # Their fingerprints, from `check_pictures`
+    pixels: Tensor,             # Their numbers, from `check_pictures`, (b) int64
     saved: dict,                # What the run keeps beside its weights
     split: str,                 # That was asked for
 ) -> tuple[Tensor, str]:        # Which rows to judge, (b) bool; what is to be said
@@ -78,7 +79,7 @@ def unseen(
         return every, "it was trained on drawn faces alone"
     if "seen" not in saved:
         return every, "not known: the run is of a version that did not keep what it saw"
-    met = {name: torch.isin(numbers(prints), kept) for name, kept in saved["seen"].items()}
+    met = {name: torch.isin(pixels, kept) for name, kept in saved["seen"].items()}
     left = {"train": (), "all": (), "val": ("train",)}.get(split, ("train", "val"))
     drop = sum((met[name] for name in left), ~every)
     said = [f"{int(m.sum())} of {len(rows)} faces were in its {name} split"
@@ -110,13 +111,16 @@ def evaluate(
     if not args.data or args.workers < 0:
         raise InputError("--data needs at least one folder or manifest, "
                          "and --workers a number of at least 0")
-    for path in (args.json, args.picture):
-        must_have_folder(path)
+    must_have_folder(args.json, args.picture, inputs=args.data)
     if args.picture:
         must_be_picture(args.picture)
     device = pick_device(args.device)
     detectors = {run: load_run(run, device) for run in args.run or (newest_run(),)}
-    sets, checked, cells = {data: read_faces(data) for data in args.data}, {}, []
+    named = {Path(saved["config"]["data"] or "").resolve(): saved["config"].get("group_by")
+             for _, saved in detectors.values()}                # a run's own set is read as it was
+    sets = {data: read_faces(data, args.group_by or named.get(data.resolve()),
+                             partial(print, file=sys.stderr)) for data in args.data}
+    checked, cells = {}, []
     for run, (detector, saved) in detectors.items():
         for data in args.data:
             kin, home = origin(data, sets[data], saved), False
@@ -129,8 +133,10 @@ def evaluate(
             if (data, home) not in checked:
                 rows, rule = chosen(sets[data], data, args.split, home)
                 checked[data, home] = rows, rule, check_pictures(rows)
-            rows, rule, prints = checked[data, home]
-            keep, overlap = unseen(rows, prints, saved, args.split)
+                if note := twins(rows, checked[data, home][2]):
+                    print(note, file=sys.stderr)
+            rows, rule, pixels = checked[data, home]
+            keep, overlap = unseen(rows, pixels, saved, args.split)
             rows = [r for r, k in zip(rows, keep) if k]
             if {r.label for r in rows} != {0, 1}:
                 raise InputError(f"{data}: {overlap}; what {run} has not seen does not hold both "

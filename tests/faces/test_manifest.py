@@ -1,21 +1,10 @@
-"""Manifests and folders, splits that no person crosses."""
-import shutil
+"""Manifests: one table says what every picture is."""
+import pytest
 
-from infobottle_dfd.faces.manifest import Face, below, cut, groups, leaks, read_faces, warning, with_splits
+from infobottle_dfd.core import InputError
+from infobottle_dfd.faces.manifest import Face, listing, read_faces, read_manifest, write_manifest
 
-
-def test_no_unit_in_two_parts():
-    rows = [Face(f"{i}.png", i % 2, video=f"v{i // 4}", identity=f"p{i // 8}") for i in range(160)]
-    parts = cut(rows, {"val": .15, "test": .15})
-    people = {name: {r.identity for r in part} for name, part in parts.items()}
-    assert sum(map(len, people.values())) == 20 and set.union(*people.values()) == {r.identity for r in rows}
-    assert len(people["val"]) == len(people["test"]) == 3 and sum(map(len, parts.values())) == 160
-
-
-def test_val_is_cut_from_train_and_test_is_left_alone():
-    rows = [Face(f"{i}.png", i % 2, "test" if i < 20 else "train", video=str(i // 2)) for i in range(100)]
-    parts = with_splits(rows, "x.csv")
-    assert parts["test"] == rows[:20] and parts["val"] and not set(parts["val"]) & set(parts["train"])
+HEADER = "path,label,split,video,identity,method\n"
 
 
 def test_split_folders(face_folder, tmp_path):
@@ -35,38 +24,51 @@ def test_manifest_reads_what_spreadsheets_write(face_folder, tmp_path):
     assert [r.label for r in rows] == [0, 1] and rows[1].path == tmp_path / "b c.png" and rows[1].method == "swap"
 
 
-def test_the_cut_does_not_depend_on_how_a_path_is_written(tmp_path, face_folder, monkeypatch):
-    "A manifest that mixes absolute and relative paths, called by its absolute name and by a relative one."
-    shutil.copytree(face_folder, tmp_path / "mx/own")
-    files = sorted((tmp_path / "mx/own").rglob("*.png"))
-    lines = "".join(f"{p if i % 2 else p.relative_to(tmp_path / 'mx')},{int(p.parent.name == 'fake')},,,,\n" for i, p in enumerate(files))
-    (tmp_path / "mx/m.csv").write_text("path,label,split,video,identity,method\n" + lines)
-    monkeypatch.chdir(tmp_path)
-    parts = [{s: [r.path.resolve() for r in part] for s, part in with_splits(read_faces(m), m).items()} for m in ("mx/m.csv", tmp_path / "mx/m.csv")]
-    assert parts[0] == parts[1]
-    rows = [r._replace(split=s) for s in ("train", "test") for r in read_faces("mx/m.csv")[:2]]
-    assert len(leaks(rows)["picture"]) == 2
+@pytest.mark.parametrize("text, word", [
+    (HEADER.replace("method", "label") + "a.png,0,,,,1\n", "no column 'method'"), (HEADER[:-1] + ",label\na.png,0,,,,,1\n", "two columns are called 'label'"),
+    (HEADER + "a.png,0,,,,swap, by hand\n", "line 2: 7 fields under 6 columns"), (HEADER + ",0,,,,\n", "line 2: no path")], ids=["missing", "two labels", "extra field", "no path"])
+def test_slips_in_a_table(tmp_path, text, word):
+    "The last of two label columns counted, an extra field was dropped, an empty path was the folder itself."
+    (tmp_path / "m.csv").write_text(text)
+    with pytest.raises(InputError, match=word):
+        read_manifest(tmp_path / "m.csv")
 
 
-def test_links_that_lead_in_circles(tmp_path, face_folder):
-    shutil.copytree(face_folder, tmp_path / "faces")
-    (tmp_path / "faces/real/real").symlink_to("../real")
-    (tmp_path / "faces/real/up").symlink_to("../..")
-    (tmp_path / "faces/real/mate").symlink_to("../fake")                 # somebody's wish: followed, once
-    assert len(below(tmp_path / "faces/fake", (".png",))) == 30 and len(below(tmp_path / "faces/real", (".png",))) == 60
+def test_people_with_spaces_between_them(tmp_path):
+    "`a + b` was one person called so."
+    (tmp_path / "m.csv").write_text(HEADER + "a.png,1,,, ann + bob ,\n")
+    assert read_manifest(tmp_path / "m.csv")[0].identity == "ann+bob"
 
 
-def test_groups_follow_people_through_swaps():
-    rows = [Face("a", 0, identity="p"), Face("b", 1, identity="p+q"), Face("c", 1, identity="q+r"), Face("d", 0, video="v"), Face("e", 1, video="v"), Face("f", 0)]
-    assert groups(rows).tolist() == [0, 0, 0, 1, 1, 2]
+def test_one_file_cannot_be_real_and_fake(tmp_path):
+    "By a line or by a link, it was trained on with both labels."
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "m.csv").write_text(HEADER + "a.png,0,,,,\nb.png,1,,,,\n./a.png,1,,,,\n")
+    with pytest.raises(InputError, match="are one file, listed as real and as fake"):
+        read_faces(tmp_path / "m.csv")
+    for label in ("real", "fake"):
+        (tmp_path / "set" / label).mkdir(parents=True)
+    (tmp_path / "set/real/anna.png").touch()
+    (tmp_path / "set/fake/bob.png").symlink_to("../real/anna.png")
+    with pytest.raises(InputError, match="are one file"):
+        read_faces(tmp_path / "set")
 
 
-def test_a_giant_group_stays_in_train():
-    rows = [Face(f"g{i}", i % 2, identity=f"a{i}+a{i + 1}") for i in range(80)] + [Face(f"s{i}", i % 2, video=f"v{i // 2}") for i in range(20)]
-    parts = cut(rows, {"val": .15})
-    assert 10 <= len(parts["val"]) <= 20 and all(r.video for r in parts["val"]) and cut(rows[::-1], {"val": .15}).keys() == parts.keys()
+def test_a_line_written_twice_is_said(tmp_path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).touch()
+    (tmp_path / "m.csv").write_text(HEADER + "a.png,0,train,,,\nb.png,1,train,,,\na.png,0,train,,,\na.png,0,test,,,\n")
+    said = []
+    assert len(read_faces(tmp_path / "m.csv", say=said.append)) == 4
+    assert "2 rows name a file that another row names" in said[0] and "1 of them in another split" in said[0]
 
 
-def test_warning_names_and_counts():
-    rows = [Face(f"{k}{s}", 0, s, identity=f"p{k}") for k in range(5) for s in ("train", "test")]
-    assert warning(rows) == "warning: 5 identity names (p0, p1, p2, ...) in more than one split; scores may be memory"
+def test_masks_and_sources(tmp_path):
+    "Two columns that need not be there: written where known, read back, and no part of the fingerprint."
+    old = [Face(tmp_path / "a.png", 1, "test", "v", "p", "swap")]
+    new = [old[0]._replace(mask=str(tmp_path / "masks/a.png"), source="w")]
+    for rows, header in ((old, HEADER), (new, HEADER[:-1] + ",mask,source\n")):
+        write_manifest(rows, tmp_path / "m.csv")
+        assert (tmp_path / "m.csv").read_text().startswith(header) and read_manifest(tmp_path / "m.csv") == rows
+    assert listing(old) == listing(new)

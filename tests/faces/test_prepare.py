@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import FIXED, film
+from helpers import film
 from infobottle_dfd.commands import prepare
 from infobottle_dfd.core import InputError
 from infobottle_dfd.faces import prepare as preparing
@@ -29,17 +29,6 @@ def call(monkeypatch, capsys, *args):
     except SystemExit as e:
         status = e.code
     return status, *capsys.readouterr()
-
-
-def test_a_cut_off_video_gives_what_is_left(tmp_path, monkeypatch):
-    film(tmp_path / "long.avi", frames=60)
-    whole = (tmp_path / "long.avi").read_bytes()
-    (tmp_path / "cut.avi").write_bytes(whole[:len(whole) * 2 // 3])
-    args = preparing.Prepare(tmp_path, tmp_path / "out", frames=8, size=32, detector="own:find")
-    (tmp_path / "own.py").write_text(FIXED)
-    monkeypatch.syspath_prepend(tmp_path)
-    done = preparing.cut_faces(tmp_path / "cut.avi", "cut", args)
-    assert len(done["crops"]) >= 5 and done["problem"] == "breaks off early"
 
 
 def test_prepare_with_several_processes(films, monkeypatch, capsys):
@@ -94,7 +83,7 @@ def test_deepfakebench_needs_no_detector(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("options, word", [
-    (("--format", "gif"), "choose jpg or png"), (("--frames", "0"), "it must be from 1"), (("--margin", "nan"), "it must be from"), (("--size", "100000"), "to 4096"), (("--detector", "own:number"), "no function"), (("--detector", "nowhere:find"), "name it as module:function"),
+    (("--format", "gif"), "choose jpg or png"), (("--frames", "0"), "it must be from 1"), (("--margin", "nan"), "it must be from -0.49"), (("--size", "100000"), "to 4096"), (("--detector", "own:number"), "no function"), (("--detector", "nowhere:find"), "name it as module:function"),
     (("--detector", "own:lost"), "name it as module:function"), (("--compression", "c99"), "choose c0, c23 or c40")], ids=str)
 def test_bad_options(films, monkeypatch, capsys, options, word):
     status, out, err = call(monkeypatch, capsys, films, "out", *options)
@@ -127,7 +116,7 @@ def test_what_must_not_be_overwritten_or_read_again(films, tmp_path, monkeypatch
     assert len({r.video for r in rows}) == 2 and len(rows) == 6                                      # frames of one video stay together
     with open(tmp_path / "mine/manifest.csv", "a") as file:
         file.write("../films/real/c.avi,1,,,,\n")
-    assert "the same video twice" in call(monkeypatch, capsys, "mine/manifest.csv", "again", *own)[2]
+    assert "listed as real and as fake" in call(monkeypatch, capsys, "mine/manifest.csv", "again", *own)[2]
 
 
 def test_lost_crops_are_made_again(films, monkeypatch, capsys):
@@ -201,7 +190,7 @@ def stuck(films, tmp_path):
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_while_a_detector_is_stuck(stuck, how):
     "Asked to stop: at once, in one sentence, with everything that was finished, and nobody is left."
-    running = subprocess.Popen([COMMAND, str(stuck), "out", "--detector", "stuck:find", "--workers", "2"], stderr=subprocess.PIPE, text=True, start_new_session=True,
+    running = subprocess.Popen([COMMAND, str(stuck), "out", "--detector", "stuck:find", "--workers", "2", "--group-by", "none"], stderr=subprocess.PIPE, text=True, start_new_session=True,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))     # a shell's `&` switches Ctrl-C off
     log = Path("out/done.jsonl")
     while not (log.exists() and len(log.read_bytes().splitlines()) == 6):
@@ -239,3 +228,65 @@ def test_a_failing_detector_does_not_wait_for_a_stuck_one(stuck, tmp_path):
     with pytest.raises(InputError, match="AssertionError"):
         list(preparing.run_all([(stuck / "real/2.png", "a"), (stuck / "real/0.png", "b")], args))
     assert time.time() - start < 60
+
+
+def test_a_film_exchanged_for_another_is_noticed(films, monkeypatch, capsys):
+    "The old crops were kept when a source film was exchanged under its name."
+    args = (films, "out", "--frames", 4, "--size", 32, "--detector", "own:find", "--workers", 1, "--format", "png")
+    assert call(monkeypatch, capsys, *args)[0] == 0
+    before = {r.path: r.path.read_bytes() for r in read_faces("out/manifest.csv")}
+    film(films / "real/c.avi", frames=5)
+    assert call(monkeypatch, capsys, *args)[0] == 0
+    after = {r.path: r.path.read_bytes() for r in read_faces("out/manifest.csv")}
+    changed = {p for p in before if before[p] != after.get(p)}
+    assert changed == {p for p in before if "c.avi" in str(p)} and len([p for p in after if "c.avi" in str(p)]) == len(list(Path("out/faces/real").glob("c.avi*/*"))) == 4
+    lines = len(Path("out/done.jsonl").read_text().splitlines())
+    assert call(monkeypatch, capsys, *args)[0] == 0 and len(Path("out/done.jsonl").read_text().splitlines()) == lines + 1        # broken.mp4 alone
+
+
+def test_its_own_crops_are_not_cut_again(films, monkeypatch, capsys):
+    "prepare on its own output cut crops out of crops."
+    own = ("--frames", 2, "--size", 32, "--detector", "own:find", "--workers", 1)
+    assert call(monkeypatch, capsys, films, "out", *own)[0] == 0
+    for source in ("out", "out/manifest.csv"):
+        status, _, err = call(monkeypatch, capsys, source, "again", *own)
+        assert status == 2 and "holds faces that infobottle-prepare has cut" in err and not Path("again").exists()
+
+
+def test_failures_are_named_and_other_settings_too(films, monkeypatch, capsys):
+    own = ("--frames", 2, "--size", 32, "--detector", "own:find", "--workers", 1)
+    out = call(monkeypatch, capsys, films, "out", *own)[1]
+    assert f"cannot be decoded: {films / 'fake/broken.mp4'}" in out
+    status, _, err = call(monkeypatch, capsys, films, "out", *own, "--margin", .2)
+    assert status == 2 and "made with other settings (margin: 0.15, now 0.2)" in err
+
+
+def test_a_strange_line_in_the_log(films, monkeypatch, capsys):
+    "Another type in done.jsonl ended in a traceback."
+    own = ("--frames", 2, "--size", 32, "--detector", "own:find", "--workers", 1)
+    assert call(monkeypatch, capsys, films, "out", *own)[0] == 0
+    with open("out/done.jsonl", "a") as file:
+        file.write('{"path": 3, "crops": "no"}\n')
+    status, _, err = call(monkeypatch, capsys, films, "out", *own)
+    assert status == 2 and "line 7: was not written by infobottle-prepare" in err
+
+
+def test_names_of_250_bytes(films, monkeypatch, capsys):
+    "One such film ended the whole preparation."
+    for name in ("a" * 251 + ".mp4", "あ" * 80 + ".mp4", "😀" * 50 + ".mp4"):
+        (films / "real" / name).write_bytes((films / "real/a b.mp4").read_bytes())
+    status, out, _ = call(monkeypatch, capsys, films, "out", "--frames", 2, "--size", 32, "--detector", "own:find", "--workers", 1)
+    assert status == 0 and "15  faces" in out
+
+
+def test_frames_of_a_film_are_thinned(tmp_path, monkeypatch, capsys, films):
+    "A set of frames: as many are taken as of a film, evenly."
+    for label in ("original/001", "Deepfakes/001_870"):
+        for k in range(20):
+            (tmp_path / "set" / label).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (160, 120), (10 * k,) * 3).save(tmp_path / "set" / label / f"{k:04}.png")
+    status, out, _ = call(monkeypatch, capsys, "set", "out", "--frames", 4, "--size", 32, "--detector", "own:find", "--workers", 1, "--format", "png")
+    rows = read_faces("out/manifest.csv")
+    assert status == 0 and len(rows) == 8 and {r.video for r in rows} == {"youtube/001", "Deepfakes/001_870"} and {r.source for r in rows if r.label} == {"youtube/001"}
+    assert sorted(np.asarray(Image.open(r.path)).mean() for r in rows if not r.label) == [20, 70, 120, 170]
+    assert json.loads(Path("out/prepare.json").read_text())["name"].startswith("FaceForensics++")

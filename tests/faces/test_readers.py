@@ -5,8 +5,10 @@ import pytest
 
 from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.benchmarks import read_benchmark
-from infobottle_dfd.faces.layouts import FF_METHODS, FF_SPLIT, celeb_df, inventory
-from infobottle_dfd.faces.manifest import leaks
+from infobottle_dfd.faces.celeb import celeb_df
+from infobottle_dfd.faces.forensics import FF_METHODS, FF_SPLIT
+from infobottle_dfd.faces.readers import inventory
+from infobottle_dfd.faces.splits import leaks
 
 
 @pytest.fixture
@@ -30,12 +32,12 @@ def celeb(tree, text, *more):
 def test_faceforensics(tree):
     "Four methods share a name; raw counts as c0; folders are found one level too deep and in capitals."
     fakes = [f"Data/manipulated_sequences/{m}/c23/videos/{v}.MP4" for m in FF_METHODS for v in ("000_003", "003_000", "719_720")]
-    root = tree(*fakes, "Data/original_sequences/youtube/C23/videos/000.mp4", "Data/original_sequences/youtube/raw/videos/001.mp4", "Data/original_sequences/actors/c23/videos/01__hugging.mp4")
+    root = tree(*fakes, "Data/original_sequences/youtube/C23/videos/000.mp4", "Data/original_sequences/youtube/raw/videos/001.mp4", "Data/original_sequences/actors/c23/videos/hugging.mp4")
     found = read_benchmark(root)
     assert len(found.rows) == 9 and len({r.video for r in found.rows}) == 9                 # 719_720 is no official pair
     assert {r.split for r in found.rows} == {"test"} and {r.identity for r in found.rows} == {"000", "000+003", "003+000"}
     assert sorted({r.method for r in found.rows}) == ["", *FF_METHODS] and all(r.label == bool(r.method) for r in found.rows)
-    assert "4 videos with strange names, or of two splits at once" in inventory(found) and "left out: 1 videos of actors" in inventory(found) and not leaks(found.rows)["identity"]
+    assert "4 files with strange names, or of two splits at once" in inventory(found) and "left out: 1 files of actors (--reader dfd)" in inventory(found) and not leaks(found.rows)["identity"]
     assert [r.video for r in read_benchmark(root, "c0").rows] == ["youtube/001"]
     with pytest.raises(InputError, match="compression c40; there are: c23, raw"):
         read_benchmark(root, "c40")
@@ -115,7 +117,7 @@ def test_dfdc(tree):
 def bench(tree, splits, label="FF-DF", frames=("3.png", "20.png")):
     content = {s: {"c23": {v: {"label": label, "frames": [f"ff\\{v}\\{f}" for f in frames]} for v in videos}} for s, videos in splits.items()}
     videos = {v for names in splits.values() for v in names}
-    root = tree(*(f"datasets/rgb/ff/{v}/{f}" for v in videos for f in frames), **{"preprocessing__FF.json": json.dumps({"FF": {label: content}})})
+    root = tree(**{f"datasets__rgb__ff__{v}__{f}": "a picture" for v in videos for f in frames}, **{"preprocessing__FF.json": json.dumps({"FF": {label: content}})})
     return root / "preprocessing/FF.json"
 
 
@@ -124,7 +126,7 @@ def test_deepfakebench(tree):
     found = read_benchmark(bench(tree, {"train": ["a", "b", "c"], "val": ["b"], "test": ["c"]}))
     assert [(r.video, r.split, r.path.name) for r in found.rows if r.split == "test"] == [("FF-DF/c", "test", "3.png"), ("FF-DF/c", "test", "20.png")]
     assert {r.split for r in found.rows if r.video == "FF-DF/b"} == {"train"} and {r.label for r in found.rows} == {1} and found.cropped
-    assert "1 of 3 train videos of this list stand in test too" in inventory(found) and "val holds one video" in inventory(found)
+    assert "1 of 3 train videos of this list stand in test too" in inventory(found) and "1 of 1 val videos of this list stand in train too" in inventory(found)
 
 
 @pytest.mark.parametrize("spoil, word", [({"FF": {"FF-XX": {}}}, "label 'FF-XX' is none of"), ({"FF": {"FF-DF": {"train": {"v": {}}}}}, "not in DeepfakeBench's form"), ({"FF": 3}, "damaged, or no description"), ({}, "lists nothing of compression")], ids=str)
@@ -169,3 +171,116 @@ def test_a_part_folder_as_the_current_one(tree, monkeypatch):
     monkeypatch.chdir(root / "dfdc_train_part_3")
     found = read_benchmark(".")
     assert {r.identity for r in found.rows} == {"dfdc_train_part_3"} and {r.split for r in found.rows} == {"train"}
+
+
+def put(root, *names):
+    "Empty files whose names may hold two underscores."
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def test_dfd_and_faceshifter_are_sets_of_their_own(tmp_path):
+    "Both lie in FaceForensics++'s folders; neither was read."
+    real, fake = "original_sequences/{}/c23/videos/{}.mp4".format, "manipulated_sequences/{}/c23/videos/{}.mp4".format
+    root = put(tmp_path, real("youtube", "000"), real("actors", "01__walking_outside"), real("actors", "02__walking_outside"), fake("FaceShifter", "000_003"),
+               fake("Deepfakes", "000_003"), fake("DeepFakeDetection", "01_02__walking_outside__ABCD1234"))
+    assert {r.method for r in read_benchmark(root).rows} == {"", "Deepfakes"}
+    found = read_benchmark(root, name="dfd")
+    assert [(r.label, r.identity, r.source) for r in found.rows] == [(1, "actor01+actor02", "actors/01__walking_outside"), (0, "actor01", ""), (0, "actor02", "")] and {r.split for r in found.rows} == {""}
+    assert "3067" in inventory(found) and found.rows[0].source in {r.video for r in found.rows}
+    found = read_benchmark(root, name="faceshifter")
+    assert {(r.split, r.method) for r in found.rows} == {("test", ""), ("test", "FaceShifter")}
+    with pytest.raises(InputError, match="unknown reader 'dff'; choose one of .*dfd, faceshifter"):
+        read_benchmark(root, name="dff")
+
+
+@pytest.mark.parametrize("frames", [False, True], ids=["films", "frames"])
+def test_flat_copies_of_faceforensics(tree, frames):
+    "original/, Deepfakes/, ... as people pass them on, as films or as frames only: the official splits, by number."
+    names = [f"{k}/{v}" for k, v in (("original", "000"), ("original", "004"), ("Deepfakes", "000_003"), ("NeuralTextures", "000_003"), ("FaceShifter", "000_003"), ("DeepFakeDetection", "x"))]
+    root = tree(*(f"FaceForensics++_C23/{n}/{k:04}.png" for n in names for k in range(3)) if frames else (f"FaceForensics++_C23/{n}.mp4" for n in names))
+    found = read_benchmark(root)
+    assert {(r.video, r.split) for r in found.rows} == {("youtube/000", "test"), ("youtube/004", "val"), ("Deepfakes/000_003", "test"), ("NeuralTextures/000_003", "test")}
+    assert len(found.rows) == 4 * (3 if frames else 1) and "left out" in inventory(found) and "a copy" in found.name
+
+
+def test_frames_in_the_official_layout(tree):
+    root = tree(*(f"original_sequences/youtube/c23/frames/000/{k:03}.png" for k in range(2)), *(f"manipulated_sequences/Deepfakes/c23/frames/000_003/{k:03}.png" for k in range(2)))
+    assert [r.video for r in read_benchmark(root).rows] == ["Deepfakes/000_003"] * 2 + ["youtube/000"] * 2
+
+
+def test_celeb_df_plus_plus(tree):
+    "It was called version 1, and the files that are there were called missing."
+    files, listed = [], []
+    for i in range(6):
+        files += [f"Celeb-real/id{i}_0000.mp4", f"YouTube-real/{i:05}.mp4"]
+        listed += [f"1 {f}" for f in files[-2:]] * (i < 2)
+        for s, m in (("FaceSwap", "Celeb-DF"), ("FaceSwap", "SimSwap"), ("FaceReenact", "LIA"), ("TalkingFace", "SadTalker")):
+            files.append(f"Celeb-synthesis/{s}/{m}/id{i}_id{(i + 1) % 6}_0000.mp4")
+            listed += [f"0 {files[-1]}"] * (i < 2)
+    found = read_benchmark(tree(*files, **{"List_of_testing_videos.txt": "\n".join(listed)}))
+    test = [r for r in found.rows if r.split == "test"]
+    assert found.name == "Celeb-DF++" and len(found.rows) == 36 == len({r.video for r in found.rows}) and len(test) == 12 and not any(n.startswith("missing") for n in found.notes)
+    assert {r.method for r in found.rows} == {"", "Celeb-DF", "SimSwap", "LIA", "SadTalker"} and {r.source for r in test if r.label} <= {r.video for r in found.rows}
+    text = inventory(found)
+    assert all(f"{m:18}test{2:12}{n:10}" in text for m, n in (("SimSwap", 200), ("LIA", 200), ("SadTalker", 300), ("Celeb-DF", 340)))
+
+
+def test_a_list_one_level_deeper(tree):
+    "Celeb-DF++ and DF40 in DeepfakeBench's form: label, split, method, video; labels by their ending."
+    video = lambda where, name: {name: {"label": "x", "frames": [f"{where}\\{name}\\{k}.png" for k in (2, 10)]}}
+    content = {"Celeb-DF-v3": {"CelebDFv3_real": {"train": video("cdf", "id0_0000")}, "CelebDFv3_fake": {"train": {m: video(m, "id0_id1_0000") for m in ("FSRT", "LIA")}}}}
+    root = tree(**{f"{v}__{k}.png": "a picture" for v in ("cdf__id0_0000", "FSRT__id0_id1_0000", "LIA__id0_id1_0000") for k in (2, 10)}, **{"Celeb-DF-v3.json": json.dumps(content)})
+    rows = read_benchmark(root / "Celeb-DF-v3.json").rows
+    assert len(rows) == 6 and {(r.video, r.method) for r in rows if r.label} == {(f"CelebDFv3_fake/{m}/id0_id1_0000", m) for m in ("FSRT", "LIA")}
+    assert {r.identity for r in rows} == {"id0", "id0+id1"}
+
+
+def test_df40(tree):
+    "Windows paths that start at a folder spelled otherwise, mixed sets, missing frames, empty pictures, val and test that meet."
+    path = "deepfakes_detection_datasets\\DF40_train\\simswap\\frames\\{}\\{:03}.png".format
+    video = lambda name, n: {name: {"frames": [path(name, k) for k in range(n)]}}
+    content = {"simswap_ff": {"simswap_Fake": {"train": video("001_870", 4), "val": video("002_006", 2), "test": video("002_006", 2) | video("003_000", 2)},
+                              "simswap_Real": {"train": {"001": {"frames": ["deepfakes_detection_datasets/FaceForensics++/original_sequences/youtube/c23/frames/001/000.png"]}}}}}
+    at = "deepfake_detection_datasets__DF40_train__simswap__frames__{}__{:03}.png".format
+    there = {at("001_870", k): "a picture" for k in range(3)} | {at("002_006", k): "a picture" for k in range(2)} | {at("003_000", 0): "", at("003_000", 1): "a picture"}
+    there["deepfake_detection_datasets__FaceForensics++__original_sequences__youtube__c23__frames__001__000.png"] = "a picture"
+    root = tree(**there, **{"dataset_json__simswap_ff.json": json.dumps(content)})
+    found = read_benchmark(root / "dataset_json/simswap_ff.json")
+    text = inventory(found)
+    assert len(found.rows) == 3 + 2 + 1 + 1 and "missing: 1 of 9 frames, as" in text and "left out: 1 empty pictures, as" in text
+    assert {r.identity for r in found.rows} == {"001", "001+870", "002+006", "003+000"} and {r.split for r in found.rows if "002_006" in r.video} == {"test"}
+
+
+def test_dfdc_sample(tree):
+    "400 films of many people in one folder counted as one person; a fake belongs to its original."
+    about = {f"r{k}.mp4": {"label": "REAL", "split": "train", "original": None} for k in range(10)}
+    about |= {f"f{k}.mp4": {"label": "FAKE", "split": "train", "original": f"r{k % 10}.mp4"} for k in range(40)}
+    root = tree(*(f"train_sample_videos/{n}" for n in about), **{"train_sample_videos__metadata.json": json.dumps(about)})
+    found = read_benchmark(root)
+    assert found.name == "DFDC sample" and {r.split for r in found.rows} == {""} and len({r.identity for r in found.rows}) == 10
+    assert {r.source for r in found.rows if r.label} == {r.video for r in found.rows if not r.label} and "77" in inventory(found) and "323" in inventory(found)
+
+
+@pytest.mark.parametrize("names, word", [
+    (["original_sequence/youtube/c23/videos/000.mp4"], "nearest is FaceForensics.., which has original_sequences"), (["Celeb_real/id0_0000.mp4", "Celeb_synthesis/x.mp4"], "nearest is Celeb-DF.*here is Celeb_real, Celeb_synthesis"),
+    (["a/b/c/Celeb-real/id0_0000.mp4"], "nearest is Celeb-DF.*here is a/b/c/Celeb-real"), (["holiday/1.mp4"], "known are .*Celeb-DF .celeb-real")], ids=["a letter", "two names", "too deep", "none"])
+def test_the_nearest_layout_is_named(tree, names, word):
+    with pytest.raises(InputError, match=f"no benchmark here; {word}"):
+        read_benchmark(tree(*names))
+
+
+def test_a_reader_is_a_function_under_a_line(tree):
+    "One's own benchmark, from one decorator; it takes of the options what it names."
+    from infobottle_dfd.faces import readers
+    from infobottle_dfd.faces.manifest import Face
+
+    @readers.reader("mine", "my films", "genuine", "forged", least=2)
+    def mine(root, compression):
+        return readers.Found(f"mine {compression}", [Face(p, int(p.parent.name == "forged"), "", p.stem) for p in readers.by_name(root).values()], [], {})
+    try:
+        assert read_benchmark(tree("genuine/a.mp4", "forged/b.mp4"), "c40").name == "mine c40"
+    finally:
+        del readers.READERS["mine"]

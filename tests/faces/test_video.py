@@ -1,11 +1,15 @@
-"""Frames of a film, faces in a frame, a square around a face."""
+"""Frames of a film: the right moments, the right way up, and what could not be seen."""
+import struct
+
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
+from helpers import film
 from infobottle_dfd.core import InputError
-from infobottle_dfd.faces import video as faces
-from infobottle_dfd.faces.manifest import below
+from infobottle_dfd.faces import packets, video as faces
+from infobottle_dfd.faces.folders import below
 
 
 @pytest.mark.parametrize("there, wanted, right", [(300, 3, [50, 150, 250]), (2, 5, [0, 1]), (0, 5, []), (1, 1, [0])])
@@ -19,31 +23,11 @@ def test_frames_are_the_ones_asked_for(films):
         assert abs(picture[60, 150].mean() - (20 + 8 * t)) < 4
 
 
-@pytest.mark.parametrize("box", [(-30, -30, 60, 60), (140, 100, 60, 60), (0, 0, 400, 400), (70, 50, 4, 4)])
-def test_crop_stays_inside(box):
-    picture = np.full((120, 160, 3), 200, np.uint8)
-    assert np.asarray(faces.crop(picture, box, .2, 32)).min() == 200            # no black border
-
-
-def test_crop_is_centred():
-    picture = np.zeros((200, 200, 3), np.uint8)
-    picture[80:120, 60:140] = 255                                               # a bar 80 wide, 40 high
-    out = np.asarray(faces.crop(picture, (60, 80, 80, 40), .25, 120)).astype(int)[..., 0]
-    assert np.abs(out - out[::-1]).max() < 3 and np.abs(out - out[:, ::-1]).max() < 3 and out[60].mean() == pytest.approx(255 * 80 / 120, rel=.03)
-
-
-def test_retinaface_finds_drawn_faces_in_large_and_small_pictures(films):
-    _, picture = next(faces.frames(films / "real/a b.mp4", 1))
-    (x, y, w, h), = faces.retinaface(picture)
-    (X, Y, W, H), = faces.retinaface(np.asarray(Image.fromarray(picture).resize((1280, 960))))
-    assert 8 <= x and x + w <= 110 and np.allclose(np.array([X, Y, W, H]) / 8, [x, y, w, h], atol=10)
-
-
 @pytest.mark.parametrize("error, word", [("No module named 'av'", r"infobottle_dfd\[faces\]"), ("libGL.so.1: cannot open shared object file", "opencv-python-headless")])
 def test_without_the_extra(films, monkeypatch, error, word):
     def missing(name):
         raise ImportError(error)
-    monkeypatch.setattr(faces.importlib, "import_module", missing)
+    monkeypatch.setattr(packets.importlib, "import_module", missing)
     with pytest.raises(InputError, match=word):
         list(faces.frames(films / "real/c.avi", 2))
 
@@ -57,3 +41,114 @@ def test_links_are_followed_and_hidden_files_passed_over(films, tmp_path):
     (tmp_path / "linked/inside").symlink_to(films)
     assert [p.name for p in below(tmp_path / "linked", (".avi", ".mkv"))] == ["d.mkv", "c.avi"]
     assert len(list(faces.frames(films / "fake/d.mkv", 3))) == 3
+
+
+def quadrants(path, **setup):
+    "A film of four colours, red and green above, blue and white below."
+    picture = np.zeros((120, 200, 3), np.uint8)
+    picture[:60, :100], picture[:60, 100:], picture[60:, :100], picture[60:, 100:] = (220, 30, 30), (30, 200, 30), (30, 30, 220), 240
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 200, 120, "yuv420p"
+        for k, v in setup.items():
+            setattr(stream.codec_context, k, v)
+        for _ in range(8):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode())
+    return path
+
+
+def corners(path):
+    "Colours of a film's first frame, read like a page, and its size."
+    picture = next(faces.frames(path, 1))[1].astype(int)
+    h, w = picture.shape[:2]
+    name = lambda c: "W" if c.min() > 150 else "RGB"[int(c.argmax())]
+    return "".join(name(picture[y, x]) for y in (h // 4, 3 * h // 4) for x in (w // 4, 3 * w // 4)), (w, h)
+
+
+@pytest.mark.parametrize("matrix, right, size", [
+    ((1, 0, 0, 1), "RGBW", (200, 120)), ((0, 1, -1, 0), "BRWG", (120, 200)), ((-1, 0, 0, -1), "WBGR", (200, 120)), ((0, -1, 1, 0), "GWRB", (120, 200)),
+    ((-1, 0, 0, 1), "GRWB", (200, 120)), ((1, 0, 0, -1), "BWRG", (200, 120)), ((0, 1, 1, 0), "RBGW", (120, 200))], ids=["plain", "cw", "half", "ccw", "mirror", "upside", "selfie"])
+def test_the_right_way_up(tmp_path, matrix, right, size):
+    "Of the matrix in a film's header only a rotation was read: mirrored faces stood on their heads."
+    raw = quadrants(tmp_path / "plain.mp4").read_bytes()
+    i = raw.index(b"tkhd") + 44
+    one, last = (lambda v: struct.pack(">i", v * 65536)), struct.pack(">i", 1 << 30)
+    a, b, c, d = map(one, matrix)
+    (tmp_path / "turned.mp4").write_bytes(raw[:i] + a + b + one(0) + c + d + one(0) + one(0) * 2 + last + raw[i + 36:])
+    assert corners(tmp_path / "turned.mp4") == (right, size)
+
+
+def test_pixels_that_are_not_square(tmp_path):
+    "A film of wide pixels was shown narrow."
+    from fractions import Fraction
+    assert corners(quadrants(tmp_path / "a.mp4", sample_aspect_ratio=Fraction(16, 11))) == ("RGBW", (291, 120))
+
+
+def test_a_cover_picture_is_not_the_film(tmp_path):
+    "A cover that stands before the film's track was judged in its place."
+    import io
+    raw = quadrants(tmp_path / "plain.mp4").read_bytes()
+
+    def boxes(at, end):
+        while at < end:
+            size, = struct.unpack(">I", raw[at:at + 4])
+            yield raw[at + 4:at + 8], at, size
+            at += size
+    at, size = next((a, n) for k, a, n in boxes(0, len(raw)) if k == b"moov")
+    inner = [(k, raw[p:p + n]) for k, p, n in boxes(at + 8, at + size)]
+    jpeg = io.BytesIO()
+    Image.new("RGB", (64, 64), "white").save(jpeg, "JPEG")
+    box = lambda kind, data: struct.pack(">I", 8 + len(data)) + kind + data
+    cover = box(b"ilst", box(b"covr", box(b"data", struct.pack(">II", 13, 0) + jpeg.getvalue())))
+    handler = box(b"hdlr", struct.pack(">II", 0, 0) + b"mdirappl" + bytes(9))
+    tags = box(b"udta", box(b"meta", struct.pack(">I", 0) + handler + cover))
+    parts = [d for k, d in inner if k == b"mvhd"] + [tags] + [d for k, d in inner if k not in (b"mvhd", b"udta")]
+    (tmp_path / "cover.mp4").write_bytes(raw[:at] + box(b"moov", b"".join(parts)))
+    with av.open(str(tmp_path / "cover.mp4")) as file:
+        assert len(file.streams.video) == 2
+    assert corners(tmp_path / "cover.mp4")[0] == "RGBW"
+
+
+@pytest.mark.parametrize("first, last", [(30, 74), (0, 29), (20, 39), (40, 40)])
+def test_a_film_trimmed_without_loss(tmp_path, first, last):
+    "Files with an edit list were called broken, and decoded again at every call; their frames are those that a player shows."
+    with av.open(str(tmp_path / "whole.mp4"), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"g": "15", "bf": "2", "crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        for t in range(75):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((96, 128, 3), 20 + 3 * t, np.uint8), format="rgb24")))
+        out.mux(stream.encode())
+    raw = (tmp_path / "whole.mp4").read_bytes()
+    whole, track = (struct.unpack(">I", raw[(i := raw.index(name)) + 16:i + 20])[0] for name in (b"mvhd", b"mdhd"))
+    e = raw.index(b"elst") + 8
+    _, _, start = struct.unpack(">IIi", raw[e:e + 12])
+    cut = struct.pack(">IIi", 1, round((last - first + 1) / 25 * whole), start + round(first / 25 * track))
+    (tmp_path / "cut.mp4").write_bytes(raw[:e] + cut + raw[e + 12:])
+    shown = [round((picture.mean() - 20) / 3) for _, picture in faces.frames(tmp_path / "cut.mp4", 99)]
+    assert shown == list(range(first, last + 1))
+
+
+def test_frames_are_even_in_time(tmp_path):
+    "Thirty frames in the first second, three in each that follows: the middle of the film is not the middle frame."
+    times = [*range(30)] + [30 + 10 * k for k in range(12)]
+    assert faces.spread(times, 5) != faces.moments(len(times), 5)
+    middles = [(k + .5) * 150 / 5 for k in range(5)]
+    assert [times[i] for i in faces.spread(times, 5)] == [max(t for t in times if t <= m) for m in middles]
+    assert faces.spread([0, 33, 67, 100, 133, 167], 3) == faces.moments(6, 3)               # rounded to milliseconds
+
+
+def test_a_film_that_breaks_off_says_so_after_all_it_has(tmp_path):
+    film(tmp_path / "a.avi", frames=60)
+    whole = (tmp_path / "a.avi").read_bytes()
+    (tmp_path / "a.avi").write_bytes(whole[:len(whole) * 2 // 3])
+    got = []
+    with pytest.raises(faces.Lost, match="breaks off after frame .* of 60"):
+        got.extend(faces.frames(tmp_path / "a.avi", 8))
+    assert len(got) == 8
+
+
+def test_what_is_lost_comes_out_of_another_process():
+    import pickle
+    lost = pickle.loads(pickle.dumps(faces.Lost("a.mp4: 3 of 9 frames are damaged", 3)))
+    assert lost.count == 3 and str(lost).startswith("a.mp4") and isinstance(lost, InputError)

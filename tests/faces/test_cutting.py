@@ -1,0 +1,29 @@
+"""The faces of one film, their place, and the line about it."""
+import pytest
+
+from helpers import FIXED, film
+from infobottle_dfd.core import InputError
+from infobottle_dfd.faces import cutting
+
+
+def test_a_cut_off_video_gives_what_is_left(tmp_path, monkeypatch):
+    film(tmp_path / "long.avi", frames=60)
+    whole = (tmp_path / "long.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(whole[:len(whole) * 2 // 3])
+    args = cutting.Prepare(tmp_path, tmp_path / "out", frames=8, size=32, detector="own:find")
+    (tmp_path / "own.py").write_text(FIXED)
+    monkeypatch.syspath_prepend(tmp_path)
+    done = cutting.cut_faces(tmp_path / "cut.avi", "cut", args)
+    assert len(done["crops"]) >= 5 and done["problem"] == "breaks off early"
+
+
+def test_names_become_short_folders():
+    assert all(len(part.encode()) <= 100 for name in ("a" * 300, "あ" * 90, "x/" + "Ж" * 99) for part in cutting.folder(name).split("/"))
+    assert cutting.folder("Deepfakes/004_982") == "Deepfakes/004_982" and cutting.folder("../a: b") == "_/a_ b"
+
+
+@pytest.mark.parametrize("line", ["[1, 2]", "3", '{"path": "a"}', '{"path": "a", "crops": {}, "problem": "", "frames": 1, "several": 0}', "\xff"])
+def test_lines_that_are_no_outcome(tmp_path, line):
+    (tmp_path / "done.jsonl").write_bytes(line.encode("latin-1") + b"\n")
+    with pytest.raises(InputError, match="line 1: was not written by"):
+        cutting.read_log(tmp_path / "done.jsonl")
