@@ -29,12 +29,12 @@ from .judging.levels import by_video
 from .judging.metrics import equal_error, information, metrics, score
 from .losses import Objective
 from .runs.checkpoint import (Rest, finished, go_on, keep, keep_last, no_trace,
-                                            start_of)
+                                            read_best, start_of)
 from .runs.config import Config, anywhere, new_folder, trained_on
 from .runs.data import make_data
 from .runs.machine import facts, outlive, world
 from .runs.progress import draw_curves, line, progress
-from .runs.seal import known, locked, read_best
+from .runs.seal import known, locked
 from .runs.step import Learner, Together, first, lr_at, plan, reseed
 
 # %% ../nbs/11_training.ipynb #07-015
