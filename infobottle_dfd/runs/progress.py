@@ -65,7 +65,7 @@ def draw_curves(
     ax[1].plot(epochs, [h["val"]["auc"] for h in history], "o-"); ax[1].set(ylabel="AUC, val")
     for a, what in zip(ax[2:], ("alone", "added")):
         a.plot(epochs, [h["val"]["information"].get(what, [math.nan]) for h in history], "o-")
-        a.set(ylabel=f"nats {what}, one line a block")
+        a.set(ylabel=f"nats {what}, heads of training")
     for a in ax: a.set(xlabel="epoch")
     return fig
 
@@ -81,5 +81,9 @@ def table(
                   f"accuracy       {report['accuracy']:.4f}",
                   f"log-loss       {report['log_loss']:.4f} nats"]
     lines += [f"AUC {c:10} {v:.4f}" for c, v in report.get("auc_per_clue", {}).items()]
+    knows = report.get("knows", {})
+    lines += [f"block {i:<8} alone {a:.2f} +- {s:.2f}, added {b:.2f} +- {t:.2f} nat: {word}"
+              for i, (a, s, b, t, word) in enumerate(zip(*(knows.get(k, []) for k in (
+                  "alone", "alone_se", "added", "added_se", "verdict"))), 1)]
     lines += [f"seconds        {report['seconds']:.0f}", f"run folder     {report['run']}"]
     return "\n".join(lines)
