@@ -46,7 +46,7 @@ def claim(
     if kept.exists():
         try:
             old = settings | json.loads(kept.read_text())               # an older one has fewer
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             old = {"prepare.json": "damaged"}
         for k in [k for k in settings | old if k != "name" and old.get(k) != settings.get(k)][:1]:
             raise InputError(f"{args.out}: holds faces made with other settings ({k}: {old.get(k)}, "
@@ -69,7 +69,7 @@ def framing(
         cut = {k: kind(kept.get(k, getattr(Prepare, k))) for k, kind in kinds.items()}
         check(Prepare(Path(), Path(), **cut))
         return cut if kept.get("sampling", SAMPLING) == SAMPLING else None
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 # %% ../../nbs/faces/18_prepare.ipynb #06-028

@@ -78,7 +78,9 @@ def go_on(
         saved = read_state(path, {"history": list, "at": dict}, next(learner.parameters()).device)
         history, at = saved["history"], saved["at"]
         trained = asdict(settings_of(saved.get("config", asdict(learner.cfg))))
-        used = [h["val"]["auc"] + h["seconds"] for h in history] + [*at["sums"].values()]
+        used = [h["val"]["auc"] + h["seconds"] + sum(h["train"].values())
+                + sum(map(sum, h["val"]["information"].values())) for h in history]
+        used += at["sums"].values()
         if at["epoch"] != len(history) + 1 or at["step"] < 0 or not math.isfinite(sum(used)):
             raise ValueError("its place in the run is none")
         learner.load(saved)
@@ -194,7 +196,7 @@ def finished(
         saved = settings_of(json.loads((out / "config.json").read_text()))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise InputError(f"{out / 'config.json'}: damaged; choose another folder") from None
     if differing(asdict(saved), cfg):
         raise InputError(f"{out}: holds a run with other settings; "
@@ -204,8 +206,8 @@ def finished(
         trained = asdict(settings_of(report["config"]))
         told = ("images", "auc", "accuracy", "log_loss") if "auc" in report else ()
         sum(report[k] for k in ("epoch", "seconds", *told))
-    except (OSError, ValueError, TypeError, KeyError):      # not there, or damaged: it is made anew
-        return None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None                                         # not there, or damaged: it is made anew
     must_match(out, trained, "test.json")
     return report
 
