@@ -182,7 +182,13 @@ def prepare(
     rows, said = found.rows, inventory(found)
     if not found.cropped:
         films = thinned(rows, args.frames)
-        log = cut_all(films, args)
+        try:
+            log = cut_all(films, args)
+        except (InputError, OSError):                   # before the first film was through
+            if (done := args.out / "done.jsonl").exists() and not done.stat().st_size:
+                done.unlink()
+                (args.out / "prepare.json").unlink()
+            raise
         rows = [r._replace(path=args.out / c) for r in films for c in log[str(r.path)]["crops"]]
         said += f"\n\n{summary(list(log.values()))}"
     if not rows:

@@ -32,7 +32,7 @@ from .levels import film_scores
 from .metrics import score
 from .strip import strip
 from ..runs.checkpoint import load_run
-from ..runs.config import NEVER
+from ..runs.config import NEVER, own_files
 from ..runs.machine import pick_device
 
 # %% ../../nbs/judging/07_predict.ipynb #09-010
@@ -200,6 +200,7 @@ def predict(
     files = listed(args.files)
     check(args, files)
     run, device = args.run or newest_run(), pick_device(args.device)
+    must_have_folder(args.json, args.picture, inputs=own_files(run))
     detector, saved = load_run(run, device)
     size, at, at_films = saved["config"]["size"], saved["threshold"], saved["film_threshold"]
     cut, note = as_trained(args, saved)

@@ -78,10 +78,11 @@ def go_on(
         saved = read_state(path, {"history": list, "at": dict}, next(learner.parameters()).device)
         history, at = saved["history"], saved["at"]
         trained = asdict(settings_of(saved.get("config", asdict(learner.cfg))))
-        used = [h["val"]["auc"] + h["seconds"] + sum(h["train"].values())
+        used = [h["val"]["auc"] + h["seconds"] + sum(h["train"][k] for k in history[0]["train"])
                 + sum(map(sum, h["val"]["information"].values())) for h in history]
         used += at["sums"].values()
-        if at["epoch"] != len(history) + 1 or at["step"] < 0 or not math.isfinite(sum(used)):
+        epochs = [*(h["epoch"] for h in history), at["epoch"]]
+        if epochs != [*range(1, len(epochs) + 1)] or at["step"] < 0 or not math.isfinite(sum(used)):
             raise ValueError("its place in the run is none")
         learner.load(saved)
     except Exception as e:                              # a damaged file can raise anything

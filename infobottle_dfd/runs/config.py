@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['MODES', 'CHOICES', 'LIMITS', 'AMOUNTS', 'FULL', 'PRESETS', 'NEVER', 'ANYTIME', 'BEFORE', 'Config', 'faults',
-           'trained_on', 'new_folder', 'anywhere', 'settings_of', 'saved_settings', 'differing']
+           'trained_on', 'new_folder', 'own_files', 'anywhere', 'settings_of', 'saved_settings', 'differing']
 
 # %% ../../nbs/runs/01_config.ipynb #05-002
 import json
@@ -130,6 +130,13 @@ def new_folder(
         except FileExistsError:
             pass
     raise InputError(f"{root} holds ten thousand runs of {name}; name a folder with --out")
+
+def own_files(
+    *runs: Path,            # Run folders
+) -> tuple[Path, ...]:
+    "What training writes into them, which no report may overwrite."
+    names = "best.pt", "last.pt", "config.json", "test.json", "metrics.jsonl", "curves.png"
+    return tuple(run / name for run in runs for name in names)
 
 # %% ../../nbs/runs/01_config.ipynb #05-047
 NEVER = ("note: this detector has only seen drawn faces, never a photograph; "
