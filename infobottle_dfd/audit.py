@@ -18,8 +18,8 @@ from sklearn import config_context
 
 from .bounds import neighbours
 from .core import InputError
-from .held_out import (
-    WIDTH, as_blocks, as_codes, choose, deal, directions, features, head_of, loss_of)
+from .held_out import (WIDTH, as_blocks, as_codes, choose, deal, directions,
+                                     features, head_of, loss_of)
 
 # %% ../nbs/10_audit.ipynb #00f3f421
 def gaussian_truth(square: float) -> float:
@@ -180,13 +180,14 @@ def audit(
 # %% ../nbs/10_audit.ipynb #20b2dda3
 def picture(
     result: Audit,
-) -> object:      # Figure of matplotlib
+    fig=None,       # Part of a figure to draw in; None: a new one
+) -> object:        # Figure of matplotlib
     "Bars of alone and added against I(Z;y), and the table of pairs."
     import matplotlib.pyplot as plt
     from infobottle_dfd.pages import BLUE, ORANGE, finish
     blocks = np.arange(1, len(result.alone) + 1)
-    fig, (bars, table) = plt.subplots(1, 2, figsize=(8, 3.2), layout="constrained",
-                                      width_ratios=(3, 2))
+    fig = fig or plt.figure(figsize=(8, 3.2), layout="constrained")
+    bars, table = fig.subplots(1, 2, width_ratios=(3, 2))
     for k, (name, colour) in enumerate((("alone", BLUE), ("added", ORANGE))):
         bars.bar(blocks + .4 * k - .2, getattr(result, name), .38, color=colour, label=name,
                  yerr=getattr(result, name + "_se"), error_kw={"lw": 1})
