@@ -109,7 +109,7 @@ def test_report(
     clues = {name: metrics(sets[name].y, q)["auc"] for name, q in p.items() if name != "test"}
     return report | ({"auc_per_clue": clues} if clues else {})
 
-# %% ../nbs/11_training.ipynb #fc2e1baa
+# %% ../nbs/11_training.ipynb #38f9671a
 def val_audit(
     detector: ForgeryDetector,      # The best epoch's
     data: Dataset,                  # Validation set

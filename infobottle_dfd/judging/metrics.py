@@ -30,7 +30,7 @@ def score(
     bf16: bool = False,             # Compute in bfloat16 where that is safe
     workers: int = 0,               # Loading processes
     z: bool = False,                # Keep `z`, too
-) -> Outputs:                       # For the whole set, on the CPU, without `g`, and `z` unless asked
+) -> Outputs:                       # For the whole set, on the CPU, without `g` and an unasked `z`
     "Run a detector over a data set in evaluation mode."
     detector.eval()
     device = next(detector.parameters()).device
@@ -88,7 +88,7 @@ def information(
     return {"alone": [float(entropy - ce(t)) for t in out.logits_alone],
             "added": [float(ce(t) - ce(out.logits_all)) for t in out.logits_without]}
 
-# %% ../../nbs/judging/01_metrics.ipynb #21306888
+# %% ../../nbs/judging/01_metrics.ipynb #3bf52728
 def block_audit(
     z: Tensor,                      # Local representations, (n b d)
     y: Tensor | list[int],          # Labels, (b)

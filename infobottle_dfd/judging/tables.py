@@ -58,7 +58,7 @@ def grounds(
             f"seen before: {c['overlap']}", f"95 % of frames: over {over(c)}",
             *([f"95 % of videos: over {over(c['video'])}"] if "video" in c else [])]
 
-# %% ../../nbs/judging/04_tables.ipynb #4239a249
+# %% ../../nbs/judging/04_tables.ipynb #a1b9df37
 def audits(
     cells: list[dict[str, object]],         # Reports of `evaluate`
 ) -> list[str]:
@@ -67,7 +67,8 @@ def audits(
     for c in (c for c in cells if "audit" in c):
         lines.append(f"blocks of {c['run']} on {c['data']}, by heads fitted afresh")
         found = c["audit"]
-        lines += [f"not measured: {found['note']}"] if "note" in found else str(Audit(**found)).splitlines()
+        lines += ([f"not measured: {found['note']}"] if "note" in found
+                  else str(Audit(**found)).splitlines())
     return lines
 
 # %% ../../nbs/judging/04_tables.ipynb #08-009
@@ -89,7 +90,8 @@ def show_one(
               row("found", lambda c: f"{c['found_at_1_percent']:.4f}   at 1 % false alarms"),
               row("AP", lambda c: f"{c['ap']:.4f}")]
     lines += [f"AUC {m:10} {v:.4f}" for m, v in r.get("auc_per_method", {}).items()]
-    return "\n".join(lines + grounds(r) + audits([r]) + [NEVER] * (r["config"]["data"] is None))
+    note = [NEVER] * (r["config"]["data"] is None)
+    return "\n".join(lines + grounds(r) + audits([r]) + note)
 
 # %% ../../nbs/judging/04_tables.ipynb #08-014
 SHORT = {"in": "own", "changed": "changed", "copy": "copy", "cross": "other"}
@@ -165,7 +167,8 @@ def show(
     shifts = [f"{run}, {pair}: AUC {auc:.4f}" for run, pairs in cross(cells).items()
               for pair, auc in pairs.items()]
     note = [NEVER] * any(c["config"]["data"] is None for c in cells)
-    return "\n".join(table(cells) + shifts + compare(cells) + protocol(cells) + audits(cells) + note)
+    said = table(cells) + shifts + compare(cells) + protocol(cells) + audits(cells)
+    return "\n".join(said + note)
 
 # %% ../../nbs/judging/04_tables.ipynb #08-034
 def draw(

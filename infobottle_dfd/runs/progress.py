@@ -69,7 +69,7 @@ def draw_curves(
     for a in ax: a.set(xlabel="epoch")
     return fig
 
-# %% ../../nbs/runs/06_progress.ipynb #93c5149d
+# %% ../../nbs/runs/06_progress.ipynb #1e60d5f3
 def by_block(
     audit: dict[str, object],       # Of `audit`, or why there is none
 ) -> list[str]:
