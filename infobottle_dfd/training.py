@@ -24,7 +24,8 @@ from .commands import train as main
 from .core import InputError, write, write_json
 from .faces.pictures import FaceFiles
 from .judging.levels import by_video, units
-from .judging.metrics import block_audit, equal_error, information, metrics, score
+from .judging.metrics import (block_audit, equal_error, information, metrics,
+                                            score)
 from .losses import Objective
 from .runs.checkpoint import (Rest, finished, go_on, keep, keep_last, no_trace,
                                             read_best, start_of)

@@ -20,9 +20,10 @@ from torch.utils.data import Dataset
 
 from ..commands import Prepare
 from ..core import InputError
+from ..faces.cutting import check
 from ..faces.manifest import listing, read_faces
 from ..faces.pictures import FaceFiles
-from ..faces.prepare import check, framing
+from ..faces.prepare import framing
 from .config import Config, differing, settings_of
 
 # %% ../../nbs/runs/04_seal.ipynb #51279484

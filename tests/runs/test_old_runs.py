@@ -11,15 +11,18 @@ import torch
 
 from infobottle_dfd import training
 from infobottle_dfd.commands import settings
+from infobottle_dfd.faces.clues import ClueFaces
+from infobottle_dfd.runs import data
 from infobottle_dfd.runs.checkpoint import load_run
 from infobottle_dfd.runs.config import Config
 
 STORED = Path(__file__).parents[1] / "data/run-0.1.0.tar.xz"
-pytestmark = pytest.mark.usefixtures("few_faces")
 
 
 @pytest.fixture
-def old(tmp_path):
+def old(tmp_path, monkeypatch):
+    "The folders, and sets of at most 256 faces, as they were judged on then."
+    monkeypatch.setattr(data, "ClueFaces", lambda count, *a, **k: ClueFaces(min(count, 256), *a, **k))
     with tarfile.open(STORED) as file:
         file.extractall(tmp_path, filter="data")
     return tmp_path
