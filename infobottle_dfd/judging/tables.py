@@ -18,6 +18,7 @@ from ..audit import Audit, picture
 from ..faces.manifest import Face, listing
 from .intervals import difference, holm
 from .levels import report, units, video_names
+from ..pages import BLUE, ORANGE
 from ..runs.config import NEVER
 
 # %% ../../nbs/judging/04_tables.ipynb #08-005
@@ -183,7 +184,7 @@ def draw(
         picture(Audit(**c["audit"]), part).suptitle(f"{c['run']} on {c['data']}", parse_math=False)
     ax = top.subplots()
     for i, c in enumerate(cells):
-        v, color = c.get("video", c), "C0" if c["in_dataset"] else "C1"
+        v, color = c.get("video", c), BLUE if c["in_dataset"] else ORANGE
         if v["auc_95"]:
             ax.plot(v["auc_95"], [i, i], color=color)
         ax.plot(v["auc"], i, "o", color=color)
