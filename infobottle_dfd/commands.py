@@ -16,7 +16,7 @@ from typing import Annotated
 
 import tyro
 
-from .core import InputError, command, load
+from .core import InputError, command, load, readable
 from .runs.config import PRESETS, Config, anywhere, differing, saved_settings
 
 # %% ../nbs/foundation/03_commands.ipynb #c0b8c7c8
@@ -47,7 +47,7 @@ def prepare() -> None:
         raise KeyboardInterrupt
     args = tyro.cli(Prepare)
     signal.signal(signal.SIGTERM, stop)
-    command(lambda: print(load("faces.prepare:prepare")(args)))
+    command(lambda: print(readable(load("faces.prepare:prepare")(args))))
 
 # %% ../nbs/foundation/03_commands.ipynb #d69ef13b
 @dataclass
@@ -99,8 +99,8 @@ def train() -> None:
         "Train; one process speaks."
         asked = settings()
         text = load("runs.progress:table")(load("training:fit")(*asked))
-        if os.environ.get("RANK", "0") == "0":
-            print(text)
+        if os.environ.get("WORLD_SIZE", "1") == "1" or os.environ["RANK"] == "0":
+            print(readable(text))
     command(run)
 
 # %% ../nbs/foundation/03_commands.ipynb #d1ef0618
@@ -122,7 +122,8 @@ class Evaluate:
 def evaluate() -> None:
     "infobottle-evaluate"
     args = tyro.cli(Evaluate)
-    command(lambda: print(load("judging.tables:show")(load("judging.evaluate:evaluate")(args))))
+    command(lambda: print(readable(load("judging.tables:show")(
+        load("judging.evaluate:evaluate")(args)))))
 
 # %% ../nbs/foundation/03_commands.ipynb #1ba4d2d3
 Files = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE...")]

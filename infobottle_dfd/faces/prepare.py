@@ -46,7 +46,7 @@ def claim(
     if kept.exists():
         try:
             old = settings | json.loads(kept.read_text())               # an older one has fewer
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError, TypeError, RecursionError):
             old = {"prepare.json": "damaged"}
         for k in [k for k in settings | old if k != "name" and old.get(k) != settings.get(k)][:1]:
             raise InputError(f"{args.out}: holds faces made with other settings ({k}: {old.get(k)}, "
@@ -69,7 +69,7 @@ def framing(
         cut = {k: kind(kept.get(k, getattr(Prepare, k))) for k, kind in kinds.items()}
         check(Prepare(Path(), Path(), **cut))
         return cut if kept.get("sampling", SAMPLING) == SAMPLING else None
-    except (OSError, ValueError, TypeError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 # %% ../../nbs/faces/18_prepare.ipynb #06-028
@@ -182,7 +182,13 @@ def prepare(
     rows, said = found.rows, inventory(found)
     if not found.cropped:
         films = thinned(rows, args.frames)
-        log = cut_all(films, args)
+        try:
+            log = cut_all(films, args)
+        except (InputError, OSError):                   # before the first film was through
+            if (done := args.out / "done.jsonl").exists() and not done.stat().st_size:
+                done.unlink()
+                (args.out / "prepare.json").unlink()
+            raise
         rows = [r._replace(path=args.out / c) for r in films for c in log[str(r.path)]["crops"]]
         said += f"\n\n{summary(list(log.values()))}"
     if not rows:

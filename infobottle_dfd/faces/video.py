@@ -124,7 +124,7 @@ def frames(
     if not taken:
         raise InputError(f"{path}: not a readable video")
     if lost:
-        raise Lost(f"{path}: {len(lost)} of {taken + len(lost)} frames are damaged, "
+        raise Lost(f"{path}: {len(lost)} of {taken + len(lost)} frames could not be read, "
                    f"as frame {lost[0]}", len(lost))
     gaps = np.diff(about.times) * about.unit if about.sure else np.zeros(0)
     if len(gaps) and gaps.max() > max(1., 10 * np.median(gaps)):

@@ -23,6 +23,7 @@ from .levels import units
 from .metrics import block_audit, score
 from .tables import cell, cross, draw
 from ..runs.checkpoint import load_run
+from ..runs.config import own_files
 from ..runs.machine import facts, pick_device
 
 # %% ../../nbs/judging/05_evaluate.ipynb #08-009
@@ -121,6 +122,8 @@ def evaluate(
              for _, saved in detectors.values()}                # a run's own set is read as it was
     sets = {data: read_faces(data, args.group_by or named.get(data.resolve()),
                              partial(print, file=sys.stderr)) for data in args.data}
+    read = (r.path for rows in sets.values() for r in rows)
+    must_have_folder(args.json, args.picture, inputs=(*read, *own_files(*detectors)))
     checked, cells = {}, []
     for run, (detector, saved) in detectors.items():
         for data in args.data:

@@ -78,8 +78,11 @@ def go_on(
         saved = read_state(path, {"history": list, "at": dict}, next(learner.parameters()).device)
         history, at = saved["history"], saved["at"]
         trained = asdict(settings_of(saved.get("config", asdict(learner.cfg))))
-        used = [h["val"]["auc"] + h["seconds"] for h in history] + [*at["sums"].values()]
-        if at["epoch"] != len(history) + 1 or at["step"] < 0 or not math.isfinite(sum(used)):
+        used = [h["val"]["auc"] + h["seconds"] + sum(h["train"][k] for k in history[0]["train"])
+                + sum(map(sum, h["val"]["information"].values())) for h in history]
+        used += at["sums"].values()
+        epochs = [*(h["epoch"] for h in history), at["epoch"]]
+        if epochs != [*range(1, len(epochs) + 1)] or at["step"] < 0 or not math.isfinite(sum(used)):
             raise ValueError("its place in the run is none")
         learner.load(saved)
     except Exception as e:                              # a damaged file can raise anything
@@ -194,7 +197,7 @@ def finished(
         saved = settings_of(json.loads((out / "config.json").read_text()))
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise InputError(f"{out / 'config.json'}: damaged; choose another folder") from None
     if differing(asdict(saved), cfg):
         raise InputError(f"{out}: holds a run with other settings; "
@@ -204,8 +207,8 @@ def finished(
         trained = asdict(settings_of(report["config"]))
         told = ("images", "auc", "accuracy", "log_loss") if "auc" in report else ()
         sum(report[k] for k in ("epoch", "seconds", *told))
-    except (OSError, ValueError, TypeError, KeyError):      # not there, or damaged: it is made anew
-        return None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None                                         # not there, or damaged: it is made anew
     must_match(out, trained, "test.json")
     return report
 

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from ..core import InputError
+from ..core import InputError, readable
 from ..faces.clues import CLUES, ClueFaces
 from ..faces.manifest import Face, read_faces
 from ..faces.pictures import FaceFiles, check_pictures, twins
@@ -44,7 +44,7 @@ def make_data(
                 "val": ClueFaces(1000, cfg.size, 10 * cfg.seed + 2, **plan),
                 "test": ClueFaces(2000, cfg.size, 3)}
         return sets | {c: ClueFaces(800, cfg.size, 4 + i, only=c) for i, c in enumerate(CLUES)}
-    say = str if world()[0] else tqdm.write
+    say = str if world()[0] else lambda note: tqdm.write(readable(note))
     rows = with_splits(listed := read_faces(cfg.data, cfg.group_by, say), cfg.data)
     if cfg.share < 1:
         rows |= {s: some(rows[s], cfg) for s in ("train", "val")}

@@ -53,7 +53,7 @@ def must_match(
         now = settings_of(json.loads((out / "config.json").read_text()))
     except FileNotFoundError:
         return                                              # somebody took the weights along
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise InputError(f"{out / 'config.json'}: damaged; delete it, {file} holds the settings "
                          "as well") from None
     for k in differing(trained, now)[:1]:

@@ -89,12 +89,14 @@ def everyone(
 class Together:
     "The processes that torchrun started, for as long as a run takes; nothing without torchrun."
     def __init__(self, cfg: Config):
-        self.cfg, self.many = cfg, int(os.environ.get("WORLD_SIZE", 1))
+        self.cfg, self.many, self.joined = cfg, os.environ.get("WORLD_SIZE", "1"), False
 
     def __enter__(self) -> torch.device:
-        "Join, and the device of this process. InputError if the batch cannot be shared out."
-        device = pick_device(self.cfg.device)
-        self.joined = self.many > 1 and not dist.is_initialized()
+        "Join, and the device of this process. InputError if they cannot meet, or share the batch."
+        device, way_out = pick_device(self.cfg.device), "start with torchrun, or unset WORLD_SIZE"
+        if not self.many.isdecimal() or not int(self.many):
+            raise InputError(f"WORLD_SIZE is '{self.many}', no number of processes; {way_out}")
+        self.many = int(self.many)
         if self.many > 1 and self.cfg.batch % self.many:
             raise InputError(f"batch {self.cfg.batch} cannot be shared by {self.many} processes; "
                              "make it a multiple")
@@ -103,8 +105,14 @@ class Together:
                              f"{self.many} processes; make it larger")
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        if self.joined:
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        if self.many > 1 and not dist.is_initialized():
+            try:
+                dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            except (ValueError, RuntimeError) as e:         # no RANK, no other process
+                why = str(e).strip().split("\n")[0]
+                raise InputError(f"WORLD_SIZE is {self.many}, but its processes do not meet "
+                                 f"({why}); {way_out}") from None
+            self.joined = True
         return device
 
     def __exit__(self, *_):

@@ -48,7 +48,7 @@ def test_a_damaged_packet_costs_its_neighbours_and_no_more(tmp_path):
     with opened(path) as file:
         lost = [i for i, frame in enumerate(sought(file, about, about.times)) if frame is None]
     assert lost == list(range(20, 30))
-    with pytest.raises(InputError, match="10 of 60 frames are damaged, as frame 20"):
+    with pytest.raises(InputError, match="10 of 60 frames could not be read, as frame 20"):
         got = []
         got.extend(frames(path, 60))
 

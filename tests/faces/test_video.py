@@ -150,5 +150,5 @@ def test_a_film_that_breaks_off_says_so_after_all_it_has(tmp_path):
 
 def test_what_is_lost_comes_out_of_another_process():
     import pickle
-    lost = pickle.loads(pickle.dumps(faces.Lost("a.mp4: 3 of 9 frames are damaged", 3)))
+    lost = pickle.loads(pickle.dumps(faces.Lost("a.mp4: 3 of 9 frames could not be read", 3)))
     assert lost.count == 3 and str(lost).startswith("a.mp4") and isinstance(lost, InputError)

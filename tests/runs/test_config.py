@@ -19,7 +19,7 @@ def test_presets_differ_where_they_say():
 
 
 @pytest.mark.parametrize("options, word", [
-    (("--backbone", "resnet18"), "unknown backbone 'resnet18'; choose one of tiny, resnet34"),
+    (("--backbone", "resnet19"), "unknown backbone 'resnet19'"),
     (("--mode", "best"), "unknown mode 'best'; choose one of released, paper"),
     (("--weights", "OTHER"), "weights of another model than tiny"),
     (("--weights", "none.pth"), "no such weights file"),
