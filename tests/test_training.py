@@ -129,3 +129,11 @@ def test_the_audit_of_val_is_quick(figure):
     assert val_audit(detector, val, Config())["faces"] == 1000
     figure(f"audit of val at the end of a default run: {time.process_time() - start:.1f} s of processor time (aim 5)")
     assert time.process_time() - start < 10
+
+
+def test_names_of_before_are_importable():
+    from infobottle_dfd import commands
+    from infobottle_dfd.training import PRESETS, Train, main, settings
+    assert (PRESETS, Train, settings, main) == (commands.PRESETS, commands.Train, commands.settings, commands.train)
+    with pytest.raises(AttributeError):
+        training.nothing
