@@ -96,3 +96,12 @@ def test_scores_that_are_no_numbers(call, run_folder, face_folder, tmp_path):
     picture = next((face_folder / "real").iterdir())
     for command in (("predict", picture, "--crops"), ("evaluate", "--data", face_folder)):
         one_sentence(*call(*command, "--run", "nan"), "its scores are no numbers")
+
+
+def test_a_report_overwrites_nothing_it_was_made_from(call, face_folder, run_folder, tmp_path):
+    shutil.copytree(run_folder, tmp_path / "run")
+    shutil.copytree(face_folder, tmp_path / "set")
+    face = next((tmp_path / "set/real").iterdir())
+    for command in (("evaluate", "--data", "set"), ("predict", face, "--crops")):
+        for path in ("run/best.pt", "run/test.json", face):
+            one_sentence(*call(*command, "--run", "run", "--json", path), "is the same file as")

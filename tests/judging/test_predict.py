@@ -162,3 +162,30 @@ def test_unknown_framing_is_said_once(call, run_folder, tmp_path):
     assert status == 0 and out.count("how the faces of its training were cut is not known") == 1
     one_sentence(*call("predict", "clip.mp4", "--run", run_folder, "--margin", "-0.5"), "above -0.5")
     assert call("predict", "clip.mp4", "--run", run_folder, "--margin", "-0.3", "--frames", 1)[0] == 0
+
+
+def test_what_was_not_looked_at_stands_in_the_verdict(call, run_folder, monkeypatch, tmp_path):
+    "A damaged packet, a film that breaks off, an animation: they were scored without a word."
+    from infobottle_dfd.faces.video import Lost
+    from infobottle_dfd.judging import predict
+    film(tmp_path / "clip.mp4", ClueFaces(2, 96, seed=3).x[0])
+    shutil.copy("clip.mp4", "whole.mp4")
+    frames = predict.frames
+
+    def damaged(file, wanted):
+        yield from list(frames(file, wanted))[:2]
+        if file.name == "clip.mp4":
+            raise Lost(f"{file}: 2 of 4 frames could not be read, as frame 7", 2)
+    monkeypatch.setattr(predict, "frames", damaged)
+    one = Image.fromarray(ClueFaces(2, 96, seed=3).x[0].permute(1, 2, 0).numpy())
+    one.save("moves.gif", save_all=True, append_images=[one.rotate(90)])
+    status, out, _ = call("predict", "clip.mp4", "whole.mp4", "moves.gif", "--crops", "--run", run_folder, "--frames", 4, "--json", "p.json")
+    lines = json.loads(Path("p.json").read_text())["lines"]
+    assert status == 0 and "(2 of 4 frames could not be read, as frame 7)" in out and out.count("could not be read") == 1
+    assert [v["unseen"] for v in lines] == ["2 of 4 frames could not be read, as frame 7", "", "an animation; the 1 pictures after its first were not looked at"]
+
+
+def test_what_is_no_file_is_not_waited_for(call, run_folder, face_folder):
+    os.mkfifo("pipe.png")
+    status, out, _ = call("predict", "pipe.png", next((face_folder / "real").iterdir()), "--crops", "--run", run_folder)
+    assert status == 0 and "cannot be read  pipe.png  (is no file)" in out
