@@ -207,7 +207,8 @@ def finished(
         trained = asdict(settings_of(report["config"]))
         told = ("images", "auc", "accuracy", "log_loss") if "auc" in report else ()
         sum(report[k] for k in ("epoch", "seconds", *told))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        sum(report.get("auc_per_clue", {}).values())
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None                                         # not there, or damaged: it is made anew
     must_match(out, trained, "test.json")
     return report

@@ -132,3 +132,9 @@ def test_a_history_of_another_kind(call, run, place, value):
     (run / "test.json").unlink()
     status, _, err = call("train", "--out", run, "--resume")
     assert (status, "no state of this version" in err) == (2, True) or (status == 0 and value == {})
+
+
+def test_a_report_of_another_kind_is_made_anew(call, run):
+    report = json.loads((run / "test.json").read_text())
+    (run / "test.json").write_text(json.dumps(report | {"auc_per_clue": "x"}))
+    assert call("train", "--out", run, "--resume")[0] == 0 and json.loads((run / "test.json").read_text())["auc"] == report["auc"]
