@@ -187,13 +187,13 @@ def profile(
     p: Tensor,                          # Joint table of the blocks and y; batches as in `marginal`
     axes: str,                          # Names of its axes; every name but y is a block
     base: float = 2,                    # 2: bits; math.e: nats
-) -> tuple[Tensor, Tensor, Tensor]:     # I(z_i;y|rest), (n ...); I(Z;y), (...); I(z_i;y), (n ...)
-    "What each block adds to the rest, what all know together, what each knows alone."
+) -> tuple[Tensor, Tensor, Tensor]:     # I(z_i;y|others), (n ...); I(Z;y), (...); I(z_i;y), (n ...)
+    "What each block adds to the others, what all know together, what each knows alone."
     blocks = [a for a in _check(axes, "y") if a != "y"]
     if not blocks:
         raise InputError(f"'{axes}' names no block beside y; name each, as 'z1 z2 y'")
-    rest = [" ".join(b for b in blocks if b != z) for z in blocks]
-    added = torch.stack([I(p, axes, f"{z};y|{r}", base) for z, r in zip(blocks, rest)])
+    others = [" ".join(b for b in blocks if b != z) for z in blocks]
+    added = torch.stack([I(p, axes, f"{z};y|{o}", base) for z, o in zip(blocks, others)])
     alone = torch.stack([I(p, axes, f"{z};y", base) for z in blocks])
     return added, I(p, axes, f"{' '.join(blocks)};y", base), alone
 

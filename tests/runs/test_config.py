@@ -19,7 +19,11 @@ def test_presets_differ_where_they_say():
 
 
 @pytest.mark.parametrize("options, word", [
-    (("--backbone", "resnet18"), "unknown backbone 'resnet18'; choose one of tiny, resnet34"),
+    (("--backbone", "resnet19"), "unknown backbone 'resnet19'"),
+    (("--mode", "calm", "--no-lil"), "lil means nothing to mode calm"),
+    (("--mode", "nowhere:Own"), "No module named 'nowhere'"),
+    (("--augment", "blur"), "unknown augment 'blur'; choose one of none, flip, shift, photo"),
+    (("--dropout", "1"), "dropout is 1.0; it must be at least 0 and below 1"),
     (("--mode", "best"), "unknown mode 'best'; choose one of released, paper"),
     (("--weights", "OTHER"), "weights of another model than tiny"),
     (("--weights", "none.pth"), "no such weights file"),

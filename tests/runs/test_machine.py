@@ -35,7 +35,7 @@ def test_a_loading_process_that_dies(tmp_path, face_folder, monkeypatch):
 def test_a_picture_that_breaks_during_the_run(tmp_path, face_folder):
     "Found by a loading process; still one sentence, and the command ends instead of waiting for that process."
     shutil.copytree(face_folder, tmp_path / "faces")
-    code = "from infobottle_dfd import training; from infobottle_dfd.runs import data; data.check_pictures = lambda rows: rows[0].path.write_bytes(b'no picture'); training.main()"
+    code = "from infobottle_dfd import training; from infobottle_dfd.runs import data; real = data.check_pictures; data.check_pictures = lambda rows: (real(rows), rows[0].path.write_bytes(b'no picture'))[0]; training.main()"
     done = subprocess.run([sys.executable, "-c", code, "--data", str(tmp_path / "faces"), "--size", "32", "--n", "2", "--d", "8", "--epochs", "1", "--batch", "8", "--workers", "2", "--out", str(tmp_path / "a")],
                           capture_output=True, text=True, timeout=100)
     said = [line for line in done.stderr.splitlines() if "not a readable picture" in line]

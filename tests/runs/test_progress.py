@@ -17,5 +17,5 @@ def test_what_can_be_watched(tmp_path, capsys):
     for h in history:
         assert set(h) == {"epoch", "train", "val", "weight", "lr", "seconds", "images_per_second"}
         assert set(h["train"]) == set(h["weight"]) == {"ce", "lil", "gil"} and h["images_per_second"] > 0
-        assert set(h["val"]) == {"auc", "accuracy", "eer", "log_loss", "ap", "threshold", "information"}
+        assert set(h["val"]) == {"auc", "accuracy", "eer", "log_loss", "ap", "threshold", "film_threshold", "found_at_1_percent", "information"}
     assert [line[:12] for line in out.splitlines()] == ["epoch 1 of 2", "epoch 2 of 2"] and err == ""

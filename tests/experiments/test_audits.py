@@ -1,0 +1,32 @@
+"""Draws with a known truth, audited: what a cell keeps, and that a grid begins where it stopped."""
+import json
+import sys
+
+import pytest
+
+from infobottle_dfd.experiments import audits
+
+
+def test_a_draw_keeps_truth_and_numbers():
+    "Two blocks that know something and one that does not; the truth lies within three standard errors."
+    found = audits.one("few", 3)
+    assert len(found["truth"]["alone"]) == len(found["alone"]) == 3 and found["verdict"][2] == "idle"
+    assert abs(found["together"] - found["truth"]["together"]) < 3 * found["together_se"] + .02
+    assert json.loads(json.dumps(found, default=list))
+
+
+def test_what_is_there_is_not_drawn_again(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(audits, "one", lambda arm, seed: drawn.append((arm, seed)) or {"seed": seed})
+    monkeypatch.setattr(sys, "argv", ["audits", "--arms", "few", "--draws", "20", "--out", str(tmp_path)])
+    audits.main()
+    audits.main()
+    assert drawn == [("few", seed) for seed in range(20)]
+    assert sorted(p.name for p in tmp_path.glob("*.json")) == ["few-0.json", "few-1.json"]
+
+
+def test_an_unknown_arm_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["audits", "--arms", "many"])
+    with pytest.raises(SystemExit):
+        audits.main()
+    assert "invalid choice: 'many'" in capsys.readouterr().err
