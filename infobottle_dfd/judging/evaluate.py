@@ -109,9 +109,9 @@ def evaluate(
     args: Evaluate,                     # What was asked for
 ) -> list[dict[str, object]]:           # A report for every run on every set
     "Score every set with every run's detector, and write what was asked for."
-    if not args.data or args.workers < 0:
+    if not args.data or not 0 <= args.workers <= 1024:
         raise InputError("--data needs at least one folder or manifest, "
-                         "and --workers a number of at least 0")
+                         "and --workers a number from 0 to 1024")
     must_have_folder(args.json, args.picture, inputs=args.data)
     if args.picture:
         must_be_picture(args.picture)

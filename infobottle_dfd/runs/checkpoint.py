@@ -218,11 +218,11 @@ def finished(
 def no_trace(
     out: Path,              # The run folder
 ) -> Iterator[None]:
-    "For an InputError before a state was kept: leave no config.json, and no folder that is empty."
+    "For an end before anything was kept: leave no config.json, and no folder that is empty."
     try:
         yield
-    except InputError:
-        if world()[0] == 0 and not (out / "last.pt").exists():
+    except (InputError, OSError):                           # bad input, a full disk
+        if world()[0] == 0 and not any((out / f).exists() for f in ("last.pt", "best.pt")):
             (out / "config.json").unlink(missing_ok=True)
             if not any(out.iterdir()):
                 out.rmdir()
