@@ -75,6 +75,8 @@ def test_half_of_torchrun(call, monkeypatch, few_faces, env):
     assert "run folder" in call("train", "--images", 64, *TRAIN)[1]
 
 
-def test_names_that_are_not_utf_8_are_printed(call, few_faces):
+def test_names_that_are_not_utf_8_are_printed(call, face_folder, few_faces):
     status, out, _ = call("train", "--images", 64, *TRAIN, "--out", os.fsdecode(b"d\xe9"))
     assert status == 0 and "d?" in out
+    shutil.copytree(face_folder, os.fsdecode(b"\xff"))
+    assert call("evaluate", "--data", os.fsdecode(b"\xff"), "--run", os.fsdecode(b"d\xe9"), "--picture", "o.png", "--json", "o.json")[0] == 0

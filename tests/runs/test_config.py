@@ -34,6 +34,7 @@ def test_presets_differ_where_they_say():
     (("--lr", "0"), "lr is 0.0; it must be above 0"),
     (("--weight-decay", "-1"), "weight_decay is -1.0; it must be at least 0"),
     (("--alpha", "nan", "--weighting", "fixed"), "alpha is nan; it must be at least 0"),
+    (("--mixup", "1e-320"), "or from 0.01 to 1000"),
     (("--beta", "inf"), "beta is inf; it must be at least 0"),
     (("--shortcut", "nose"), "unknown clue 'nose'; choose one of eyes"),
     (("--out", "EXISTING"), "exists already; add --resume"),
