@@ -87,21 +87,26 @@ def look(
     "Faces in a file. InputError if nothing of it can be read."
     if not file.is_file():
         raise InputError(f"{file}: is no file")
-    seen, read, shots = [], 0, frames(file, cut.frames)
+    seen, said, read, several, shots = [], [], 0, 0, frames(file, cut.frames)
     while True:
         try:
             position, shot = next(shots)
         except StopIteration:
-            return seen, ""
+            break
         except InputError as e:
             if not read:
                 raise
-            return seen, str(e).removeprefix(f"{file}: ")
+            said.append(str(e).removeprefix(f"{file}: "))
+            break
         read += 1
         found = [None] if find is None else sorted(find(shot), key=lambda b: -b[2] * b[3])
+        several += is_video(file) and len(found) > 1
         for box in found[:1] if is_video(file) else found:
             face = file if box is None else BytesIO(cut_out(shot, box, cut))
             seen.append(Seen(file, position, box, load_face(face, size)))
+    if several:
+        said.append(f"other faces in {several} of {read} frames were not judged")
+    return seen, "; ".join(said)
 
 # %% ../../nbs/judging/07_predict.ipynb #09-021
 def gather(

@@ -189,3 +189,10 @@ def test_what_is_no_file_is_not_waited_for(call, run_folder, face_folder):
     os.mkfifo("pipe.png")
     status, out, _ = call("predict", "pipe.png", next((face_folder / "real").iterdir()), "--crops", "--run", run_folder)
     assert status == 0 and "cannot be read  pipe.png  (is no file)" in out
+
+
+def test_other_faces_of_a_film_are_spoken_of(call, run_folder, tmp_path):
+    film(tmp_path / "clip.mp4", ClueFaces(2, 96, seed=3).x[0])
+    (tmp_path / "pair.py").write_text("def two(picture):\n    return [(0, 0, 20, 20), (100, 40, 70, 70)]\n")
+    out = call("predict", "clip.mp4", "--run", run_folder, "--frames", 3, "--detector", "pair:two")[1]
+    assert "(other faces in 3 of 3 frames were not judged)" in out
