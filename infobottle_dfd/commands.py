@@ -112,6 +112,7 @@ class Evaluate:
     split: str = "test"             # train, val, test, or all; data without splits is taken whole
     json: Path | None = None        # Also write the report here
     picture: Path | None = None     # Also draw AUCs and intervals here (PNG, PDF, SVG)
+    audit: bool = False             # What each block knows, by fresh heads: alone, and what it adds
     device: str = "auto"            # auto, cpu or cuda
     workers: int = 0                # Loading processes
     # Pictures of a folder that are one video: none, stem, folder, or a regular expression

@@ -209,12 +209,3 @@ def test_ones_own_from_a_shell(mine, face_folder):
     pair = [*TORCHRUN[2:], "--no-python", "--", *words, "--out", "pair"]
     done = subprocess.run([TORCHRUN[0], "-m", *pair], cwd=mine, env={**os.environ, **ENV}, capture_output=True, text=True)
     assert done.returncode == 0 and done.stdout.count("test AUC") <= 1 and (mine / "pair/test.json").exists(), done.stderr[-2000:]
-
-
-def test_a_run_ends_with_what_its_blocks_know(tmp_path, few_faces):
-    "By heads of its own, in the report and in its table; where there are too few faces, it says so and the run ends well."
-    from infobottle_dfd.runs.progress import table
-    from infobottle_dfd.training import fit
-    report = fit(Config(images=64, size=32, n=2, d=8, epochs=1, batch=16), tmp_path / "a")
-    assert len(report["knows"]["alone"]) == len(report["knows"]["added_se"]) == 2 and table(report).count("nat: ") == 2
-    assert json.loads((tmp_path / "a/test.json").read_text())["knows"] == report["knows"]

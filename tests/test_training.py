@@ -1,17 +1,27 @@
 """Runs: the same seed gives the same run, the best epoch is chosen on val, every setting trains, one folder for many processes."""
 import json
+import random
 import shutil
+import time
 
+import numpy as np
 import pytest
 import torch
 
 from helpers import TRAIN, draw_few, same, train
 from infobottle_dfd import training
+from infobottle_dfd.aggregation import ForgeryDetector
+from infobottle_dfd.audit import audit
+from infobottle_dfd.faces.clues import ClueFaces
 from infobottle_dfd.faces.manifest import read_faces
+from infobottle_dfd.faces.pictures import FaceFiles
 from infobottle_dfd.faces.splits import with_splits
+from infobottle_dfd.judging.metrics import score
 from infobottle_dfd.runs.checkpoint import load_run
 from infobottle_dfd.runs.config import Config
-from infobottle_dfd.training import fit
+from infobottle_dfd.runs.data import make_data
+from infobottle_dfd.runs.progress import table
+from infobottle_dfd.training import fit, val_audit
 
 pytestmark = pytest.mark.usefixtures("few_faces")
 SMALL = Config(images=128, size=32, n=3, d=32, epochs=3, batch=16)
@@ -86,3 +96,36 @@ def test_torchrun(tmp_path, face_folder):
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["some faces-1"] and out.count("test AUC") == 1
     report = json.loads((tmp_path / "runs/some faces-1/test.json").read_text())
     assert report["images"] == len(with_splits(read_faces(face_folder), face_folder)["test"])
+
+
+def test_a_run_ends_with_the_audit_of_its_best_epoch(small_run):
+    "By fresh heads on val: all of it in test.json, a line a block at the end; and it can be had again from best.pt."
+    out, report = small_run
+    val = make_data(SMALL)["val"]
+    again = audit(score(load_run(out)[0], val, z=True).z, val.y, shuffles=5, pairs=False)
+    assert report["audit"] == vars(again) == json.loads((out / "test.json").read_text())["audit"] and again.faces == 128
+    assert [s.rsplit(" ", 1)[1] for s in table(report).splitlines() if "nat: " in s] == again.verdict
+
+
+def test_the_audit_of_val_leaves_the_dice_alone(face_folder):
+    "It comes out the same twice, takes whole videos, and says where there are too few faces."
+    state = lambda: (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
+    cfg, rows = Config(n=2, d=8, size=32), [r._replace(video=f"v{i // 3}") for i, r in enumerate(read_faces(face_folder))]
+    torch.manual_seed(0)
+    detector, before = ForgeryDetector(2, 8), state()
+    found = val_audit(detector, FaceFiles(rows, 32), cfg)
+    assert state() == before and found == val_audit(detector, FaceFiles(rows, 32), cfg) and (found["faces"], found["groups"]) == (60, 20)
+    found = val_audit(detector, FaceFiles(rows[:9] + rows[-9:], 32), cfg)
+    assert "3 groups, fewer than 5 folds" in found["note"] and "not measured: one of the labels has 3" in table({"trained_on": "", "config": {"epochs": 1}, "epoch": 1, "seconds": 1, "run": "", "audit": found})
+    with torch.no_grad():
+        detector.blocks.weight[1] = 0                                               # says the same of every face
+    assert "block 2" in val_audit(detector, FaceFiles(rows, 32), cfg)["note"]
+
+
+def test_the_audit_of_val_is_quick(figure):
+    "On as many faces and blocks as in the default run."
+    detector, val = ForgeryDetector(), ClueFaces(1000, 64, seed=2)
+    start = time.process_time()
+    assert val_audit(detector, val, Config())["faces"] == 1000
+    figure(f"audit of val at the end of a default run: {time.process_time() - start:.1f} s of processor time (aim 5)")
+    assert time.process_time() - start < 10

@@ -19,7 +19,8 @@ from ..core import (InputError, must_be_picture, must_have_folder, save_picture,
 from ..faces.manifest import Face, listing, read_faces
 from ..faces.pictures import FaceFiles, check_pictures, twins
 from ..faces.splits import with_splits
-from .metrics import score
+from .levels import units
+from .metrics import block_audit, score
 from .tables import cell, cross, draw
 from ..runs.checkpoint import load_run
 from ..runs.config import own_files
@@ -109,9 +110,9 @@ def evaluate(
     args: Evaluate,                     # What was asked for
 ) -> list[dict[str, object]]:           # A report for every run on every set
     "Score every set with every run's detector, and write what was asked for."
-    if not args.data or not 0 <= args.workers <= 1024:
+    if not args.data or args.workers < 0:
         raise InputError("--data needs at least one folder or manifest, "
-                         "and --workers a number from 0 to 1024")
+                         "and --workers a number of at least 0")
     must_have_folder(args.json, args.picture, inputs=args.data)
     if args.picture:
         must_be_picture(args.picture)
@@ -144,11 +145,14 @@ def evaluate(
             if {r.label for r in rows} != {0, 1}:
                 raise InputError(f"{data}: {overlap}; what {run} has not seen does not hold both "
                                  "classes; add --split all to judge all of it")
-            p = score(detector, FaceFiles(rows, saved["config"]["size"]), workers=args.workers).p
-            must_be_numbers(p, run)
+            out = score(detector, FaceFiles(rows, saved["config"]["size"]), workers=args.workers,
+                        z=args.audit)
+            must_be_numbers(out.p, run)
+            y, unit = [r.label for r in rows], units(rows)[0]
+            known = {"audit": block_audit(out.z, y, unit)} if args.audit else {}
             cells.append({"run": str(run), "data": str(data), "split": args.split,
                           "split_rule": rule, "origin": kin, "in_dataset": kin != "cross",
-                          "overlap": overlap, **cell(rows, p, saved), **facts(device)})
+                          "overlap": overlap, **cell(rows, out.p, saved), **known, **facts(device)})
     if args.json:
         write_json(args.json, cells[0] if len(cells) == 1 else
                    {"cells": cells, "cross_auc": cross(cells)})

@@ -56,7 +56,7 @@ def progress(
 def draw_curves(
     history: list[dict],            # Lines of metrics.jsonl
 ) -> matplotlib.figure.Figure:
-    "Loss terms, validation AUC, and what each block knows, over the epochs."
+    "Loss terms, validation AUC, and what each block knows by the heads of training."
     fig = matplotlib.figure.Figure(figsize=(10, 2.8), layout="constrained")
     ax, epochs = fig.subplots(1, 4), [h["epoch"] for h in history]
     for k in history[0]["train"]:
@@ -81,9 +81,10 @@ def table(
                   f"accuracy       {report['accuracy']:.4f}",
                   f"log-loss       {report['log_loss']:.4f} nats"]
     lines += [f"AUC {c:10} {v:.4f}" for c, v in report.get("auc_per_clue", {}).items()]
-    knows = report.get("knows", {})
-    lines += [f"block {i:<8} alone {a:.2f} +- {s:.2f}, added {b:.2f} +- {t:.2f} nat: {word}"
-              for i, (a, s, b, t, word) in enumerate(zip(*(knows.get(k, []) for k in (
-                  "alone", "alone_se", "added", "added_se", "verdict"))), 1)]
+    known = report.get("audit", {})
+    each = (known.get(k, ()) for k in ("alone", "alone_se", "added", "added_se", "verdict"))
+    lines += [f"block {i:<8} alone {a:.3f} +- {s:.3f}, added {b:.3f} +- {t:.3f} nat: {word}"
+              for i, (a, s, b, t, word) in enumerate(zip(*each), 1)]
+    lines += [f"blocks         not measured: {known['note']}"] if "note" in known else []
     lines += [f"seconds        {report['seconds']:.0f}", f"run folder     {report['run']}"]
     return "\n".join(lines)

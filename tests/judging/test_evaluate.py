@@ -8,6 +8,10 @@ import torch
 from PIL import Image
 
 from helpers import HEADER, TRAIN, one_sentence
+from infobottle_dfd.audit import audit
+from infobottle_dfd.faces.manifest import read_faces
+from infobottle_dfd.faces.pictures import FaceFiles
+from infobottle_dfd.judging.metrics import score
 from infobottle_dfd.runs.checkpoint import load_run
 
 pytestmark = pytest.mark.usefixtures("few_faces")
@@ -105,3 +109,20 @@ def test_a_report_overwrites_nothing_it_was_made_from(call, face_folder, run_fol
     for command in (("evaluate", "--data", "set"), ("predict", face, "--crops")):
         for path in ("run/best.pt", "run/test.json", face):
             one_sentence(*call(*command, "--run", "run", "--json", path), "is the same file as")
+
+
+def test_the_audit_of_a_run_on_every_set(call, run_folder, face_folder, tmp_path):
+    "In text, JSON and picture, over the units of the interval; a set that holds too few of them gets a sentence; nobody pays who did not ask."
+    rows = read_faces(face_folder)
+    (tmp_path / "films.csv").write_text(HEADER + "".join(f"{r.path},{r.label},,v{i // 3},," + "\n" for i, r in enumerate(rows)))
+    (tmp_path / "two.csv").write_text(HEADER + "".join(f"{r.path},{r.label},,v{r.label},," + "\n" for r in rows))
+    asked = ("evaluate", "--run", run_folder, "--split", "all", "--json", "r.json", "--picture", "r.svg", "--data", "films.csv")
+    assert call(*asked)[0] == 0 and "audit" not in json.loads(Path("r.json").read_text())
+    small = Path("r.svg").read_text().count("<path")
+    status, out, err = call(*asked, "two.csv", "--audit")
+    films, two = json.loads(Path("r.json").read_text())["cells"]
+    z = score(load_run(run_folder)[0], FaceFiles(read_faces(Path("films.csv")), 32), z=True).z
+    assert status == 0 and films["audit"] == vars(audit(z, films["labels"], films["group_of"])) and films["audit"]["groups"] == 20
+    assert str(audit(z, films["labels"], films["group_of"])) in out and "UserWarning" not in err
+    assert two["audit"].keys() == {"note"} and "not measured: one of the labels has 1 groups" in out
+    assert Path("r.svg").read_text().count("<path") > small + 20

@@ -16,16 +16,18 @@ from infobottle_dfd.faces.manifest import read_faces
 from infobottle_dfd.judging.metrics import score
 from infobottle_dfd.faces.pictures import FaceFiles
 from infobottle_dfd.runs.checkpoint import load_run
-out = score(load_run(args[0])[0], FaceFiles(read_faces(args[1]), 32), batch=7)
-if dist.get_rank() == 1: torch.save(list(out[:4]), args[2])
+out = score(load_run(args[0])[0], FaceFiles(read_faces(args[1]), 32), batch=7, z=True)
+if dist.get_rank() == 1: torch.save(list(out[:5]), args[2])
 '''
 
 
 def test_scores_of_two_processes_are_those_of_one(tmp_path, run_folder, face_folder):
-    "Exactly, in the same order, every face once."
+    "Exactly, in the same order, every face once; features only where they are asked for."
     two_processes(SCORE, run_folder, face_folder, tmp_path / "two.pt")
-    one = score(load_run(run_folder)[0], FaceFiles(read_faces(face_folder), 32), batch=7)
-    assert all(torch.equal(a, b) for a, b in zip(one, torch.load(tmp_path / "two.pt", weights_only=True)))
+    one, plain = (score(load_run(run_folder)[0], FaceFiles(read_faces(face_folder), 32), batch=7, z=z) for z in (True, False))
+    two = torch.load(tmp_path / "two.pt", weights_only=True)
+    assert len(two) == 5 and one.z.shape == (2, 60, 8) and all(torch.equal(a, b) for a, b in zip(one, two))
+    assert plain.z is None and torch.equal(plain.p, one.p)
 
 
 def test_metrics_by_counting():
