@@ -29,6 +29,7 @@ def command(
     "Run a command; bad input becomes one sentence on stderr and exit status 2."
     def end(said, status):
         "A sentence, and out."
+        said = " ".join(str(said).splitlines())             # what an array or another library says
         print(f"{Path(sys.argv[0]).name}: {said}", file=sys.stderr)
         sys.exit(status)
     try:

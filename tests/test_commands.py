@@ -1,5 +1,6 @@
 """The commands as a user types them, one after the other, and what bad data gets from each."""
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -62,3 +63,20 @@ def test_help():
     assert [p.returncode for p in running] == [0, 0, 0, 0]
     for text, words in zip(helps, (("--resume", "--backbone", "Local information blocks"), ("--split", "--json"), ("--picture", "FILE..."), ("--margin", "--detector"))):
         assert all(w in text for w in words), text
+
+
+@pytest.mark.parametrize("env", [{"WORLD_SIZE": "2"}, {"WORLD_SIZE": "two"}, {"WORLD_SIZE": "", "RANK": "1"}], ids=str)
+def test_half_of_torchrun(call, monkeypatch, few_faces, env):
+    for k, v in env.items():
+        monkeypatch.setenv(k, v)
+    one_sentence(*call("train", "--images", 64, *TRAIN), "start with torchrun, or unset WORLD_SIZE")
+    monkeypatch.delenv("WORLD_SIZE")
+    monkeypatch.setenv("RANK", "1")                                 # of something else: a run alone speaks
+    assert "run folder" in call("train", "--images", 64, *TRAIN)[1]
+
+
+def test_names_that_are_not_utf_8_are_printed(call, face_folder, few_faces):
+    status, out, _ = call("train", "--images", 64, *TRAIN, "--out", os.fsdecode(b"d\xe9"))
+    assert status == 0 and "d?" in out
+    shutil.copytree(face_folder, os.fsdecode(b"\xff"))
+    assert call("evaluate", "--data", os.fsdecode(b"\xff"), "--run", os.fsdecode(b"d\xe9"), "--picture", "o.png", "--json", "o.json")[0] == 0

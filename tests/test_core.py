@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infobottle_dfd.core import InputError, command, must_be_picture, must_have_folder, write, write_json
+from infobottle_dfd.core import InputError, command, must_be_picture, must_have_folder, write, write_json, yours
 
 
 def test_json_into_a_pipe(call, run_folder, face_folder):
@@ -100,3 +100,24 @@ def test_two_outputs_and_an_input_of_one_name(tmp_path):
     for outputs, inputs in (((tmp_path / "a.png", tmp_path / "a.png"), ()), ((tmp_path / "m.csv",), (tmp_path / "m.csv",)), ((None, tmp_path / "link"), (tmp_path / "m.csv",))):
         with pytest.raises(InputError, match="is the same file as"):
             must_have_folder(*outputs, inputs=inputs)
+
+
+def test_too_little_memory_is_a_sentence(capsys):
+    def run():
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4000000000000 bytes")
+    with pytest.raises(SystemExit) as end:
+        command(run)
+    assert end.value.code == 2 and "not enough memory" in capsys.readouterr().err
+
+    def bug():
+        raise RuntimeError("a bug")
+    with pytest.raises(RuntimeError):
+        command(bug)
+
+
+def test_a_module_that_leaves_does_not_end_the_command(tmp_path, monkeypatch):
+    "`--mode exits:x` ended with status 0 and no word."
+    (tmp_path / "exits.py").write_text("import sys\nsys.exit(0)\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="mode 'exits:x': SystemExit: 0; say which"):
+        yours("exits:x", "mode", "say which")

@@ -52,6 +52,8 @@ def lines(
     if twice := [name for name, n in Counter(header).items() if n > 1 and name in COLUMNS + MORE]:
         raise InputError(f"{path}: two columns are called '{twice[0]}'; which one counts?")
     for line, fields in rows:
+        if "\0" in "".join(fields):
+            raise InputError(f"{path}, line {line}: holds a zero byte; save it as plain UTF-8")
         if len(fields) > len(header):
             raise InputError(f"{path}, line {line}: {len(fields)} fields under {len(header)} "
                              "columns; a comma inside a field needs quotes around the field")

@@ -87,21 +87,25 @@ def look(
     "Faces in a file. InputError if nothing of it can be read."
     if not file.is_file():
         raise InputError(f"{file}: is no file")
-    seen, read, shots = [], 0, frames(file, cut.frames)
+    seen, said, read, several, shots = [], [], 0, 0, frames(file, cut.frames)
     while True:
         try:
             position, shot = next(shots)
         except StopIteration:
-            return seen, ""
+            break
         except InputError as e:
             if not read:
                 raise
-            return seen, str(e).removeprefix(f"{file}: ")
+            said.append(str(e).removeprefix(f"{file}: "))
+            break
         read += 1
         found = [None] if find is None else sorted(find(shot), key=lambda b: -b[2] * b[3])
+        several += is_video(file) and len(found) > 1
         for box in found[:1] if is_video(file) else found:
             face = file if box is None else BytesIO(cut_out(shot, box, cut))
             seen.append(Seen(file, position, box, load_face(face, size)))
+    said += [f"other faces in {several} of {read} frames were not judged"] * bool(several)
+    return seen, "; ".join(said)
 
 # %% ../../nbs/judging/07_predict.ipynb #09-021
 def gather(
@@ -120,8 +124,7 @@ def gather(
             unread.add(f)
             passed[f] = str(e).removeprefix(f"{f}: ")
     if not seen:
-        said = "".join(f" ({passed[f]})" for f in files[:1] if passed[f])
-        raise InputError(f"no face found in {', '.join(map(str, files[:3]))}{said}; "
+        raise InputError(f"no face found in {', '.join(map(str, files[:3]))}; "
                          "if the pictures are crops of faces, add --crops")
     return seen, unread, passed
 
@@ -171,8 +174,7 @@ def drawing(
     maps = [block_maps(detector, part.to(device))[1].cpu() for part in x.split(32)]
     heat = torch.cat(maps, dim=1)
     if is_video(seen[0].file):
-        name = readable(seen[0].file.name)
-        return strip(x, p, heat, [s.frame for s in seen], threshold, name)
+        return strip(x, p, heat, [s.frame for s in seen], threshold, readable(seen[0].file.name))
     return picture(x, p, heat, [readable(s.file.name) for s in seen])
 
 # %% ../../nbs/judging/07_predict.ipynb #09-038
@@ -187,8 +189,8 @@ def check(
         if any(map(is_video, files)) and len(files) > 1:
             raise InputError(f"{args.picture}: a picture holds one video, or pictures; "
                              "give the video alone")
-    if args.frames is not None and args.frames < 1:
-        raise InputError(f"frames is {args.frames}; it must be at least 1")
+    if args.frames is not None and not 1 <= args.frames <= 10 ** 6:
+        raise InputError(f"frames is {args.frames}; it must be at least 1 and at most 1000000")
     if args.margin is not None and not -.5 < args.margin <= 10:
         raise InputError(f"margin is {args.margin}; it must be above -0.5 and at most 10")
 

@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from ..audit import Audit, picture
+from ..core import readable
 from ..faces.manifest import Face, listing
 from .intervals import difference, holm
 from .levels import report, units, video_names
@@ -188,7 +189,7 @@ def draw(
         if v["auc_95"]:
             ax.plot(v["auc_95"], [i, i], color=color)
         ax.plot(v["auc"], i, "o", color=color)
-    names = [f"{Path(c['run']).name} on {Path(c['data']).stem}" for c in cells]
+    names = [readable(f"{Path(c['run']).name} on {Path(c['data']).stem}") for c in cells]
     ax.set_yticks(range(len(cells)), names, parse_math=False)
     ax.axvline(.5, color="grey", lw=.5); ax.invert_yaxis()
     ax.set_xlabel("AUC, 95 % interval (blue: trained on this set)")

@@ -207,7 +207,8 @@ def finished(
         trained = asdict(settings_of(report["config"]))
         told = ("images", "auc", "accuracy", "log_loss") if "auc" in report else ()
         sum(report[k] for k in ("epoch", "seconds", *told))
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        sum(report.get("auc_per_clue", {}).values())
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None                                         # not there, or damaged: it is made anew
     must_match(out, trained, "test.json")
     return report
@@ -217,11 +218,11 @@ def finished(
 def no_trace(
     out: Path,              # The run folder
 ) -> Iterator[None]:
-    "For an InputError before a state was kept: leave no config.json, and no folder that is empty."
+    "For an end before anything was kept: leave no config.json, and no folder that is empty."
     try:
         yield
-    except InputError:
-        if world()[0] == 0 and not (out / "last.pt").exists():
+    except (InputError, OSError):                           # bad input, a full disk
+        if world()[0] == 0 and not any((out / f).exists() for f in ("last.pt", "best.pt")):
             (out / "config.json").unlink(missing_ok=True)
             if not any(out.iterdir()):
                 out.rmdir()

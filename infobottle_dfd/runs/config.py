@@ -93,6 +93,8 @@ def faults(
         (not cfg.backbone.isidentifier(),
          f"unknown backbone '{cfg.backbone}'; a name such as tiny or resnet34 is meant"),
         (not 0 <= cfg.dropout < 1, f"dropout is {cfg.dropout}; it must be at least 0 and below 1"),
+        (cfg.mixup and not .01 <= cfg.mixup <= 1000,        # single precision can draw these
+         f"mixup is {cfg.mixup}; it must be 0, which is off, or from 0.01 to 1000"),
         (not 0 < cfg.lr < math.inf, f"lr is {cfg.lr}; it must be above 0"),
         (not 0 < cfg.share <= 1, f"share is {cfg.share}; it must be above 0 and at most 1"),
         (cfg.share < 1 and not own,

@@ -22,7 +22,8 @@ def test_names_become_short_folders():
     assert cutting.folder("Deepfakes/004_982") == "Deepfakes/004_982" and cutting.folder("../a: b") == "_/a_ b"
 
 
-@pytest.mark.parametrize("line", ["[1, 2]", "3", '{"path": "a"}', '{"path": "a", "crops": {}, "problem": "", "frames": 1, "several": 0}', "\xff"])
+@pytest.mark.parametrize("line", ["[1, 2]", "3", '{"path": "a"}', '{"path": "a", "crops": {}, "problem": "", "frames": 1, "several": 0}',
+                                  '{"path": "a", "crops": ["../mine.png"], "problem": "", "frames": 1, "several": 0}', "\xff"])
 def test_lines_that_are_no_outcome(tmp_path, line):
     (tmp_path / "done.jsonl").write_bytes(line.encode("latin-1") + b"\n")
     with pytest.raises(InputError, match="line 1: was not written by"):

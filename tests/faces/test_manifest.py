@@ -72,3 +72,9 @@ def test_masks_and_sources(tmp_path):
         write_manifest(rows, tmp_path / "m.csv")
         assert (tmp_path / "m.csv").read_text().startswith(header) and read_manifest(tmp_path / "m.csv") == rows
     assert listing(old) == listing(new)
+
+
+def test_a_zero_byte_is_no_text(tmp_path):
+    (tmp_path / "m.csv").write_text(HEADER + "a\0.png,1,,,,\n")
+    with pytest.raises(InputError, match="m.csv, line 2: holds a zero byte"):
+        read_manifest(tmp_path / "m.csv")

@@ -290,3 +290,10 @@ def test_frames_of_a_film_are_thinned(tmp_path, monkeypatch, capsys, films):
     assert status == 0 and len(rows) == 8 and {r.video for r in rows} == {"youtube/001", "Deepfakes/001_870"} and {r.source for r in rows if r.label} == {"youtube/001"}
     assert sorted(np.asarray(Image.open(r.path)).mean() for r in rows if not r.label) == [20, 70, 120, 170]
     assert json.loads(Path("out/prepare.json").read_text())["name"].startswith("FaceForensics++")
+
+
+def test_a_detector_that_fails_at_once_leaves_no_settings(films, monkeypatch, capsys):
+    "The folder could not be used again with the detector that works."
+    status, _, err = call(monkeypatch, capsys, films, "out", "--detector", "own:breaks", "--workers", 1)
+    assert status == 2 and "detector 'own:breaks' failed" in err
+    assert call(monkeypatch, capsys, films, "out", "--detector", "own:find", "--workers", 1)[0] == 0

@@ -102,6 +102,15 @@ def test_scores_that_are_no_numbers(call, run_folder, face_folder, tmp_path):
         one_sentence(*call(*command, "--run", "nan"), "its scores are no numbers")
 
 
+def test_a_report_overwrites_nothing_it_was_made_from(call, face_folder, run_folder, tmp_path):
+    shutil.copytree(run_folder, tmp_path / "run")
+    shutil.copytree(face_folder, tmp_path / "set")
+    face = next((tmp_path / "set/real").iterdir())
+    for command in (("evaluate", "--data", "set"), ("predict", face, "--crops")):
+        for path in ("run/best.pt", "run/test.json", face):
+            one_sentence(*call(*command, "--run", "run", "--json", path), "is the same file as")
+
+
 def test_the_audit_of_a_run_on_every_set(call, run_folder, face_folder, tmp_path):
     "In text, JSON and picture, over the units of the interval; a set that holds too few of them gets a sentence; nobody pays who did not ask."
     rows = read_faces(face_folder)

@@ -49,7 +49,7 @@ def test_predict_videos_and_photographs(call, run_folder, face_folder, monkeypat
     clip, wall = json.loads(Path("p.json").read_text())["lines"]
     assert [f["frame"] for f in clip["faces"]] == [1, 3, 6, 8, 10] and clip["score"] == pytest.approx(sum(f["score"] for f in clip["faces"]) / 5) and wall["score"] is None
     assert call("predict", folder / "clip.mp4", "--run", run_folder, "--picture", "why.png", "--frames", 3)[0] == 0 and Path("why.png").stat().st_size > 10_000
-    for args, word in (((folder / "wall.jpg",), "no face found in"), ((folder, "--picture", "x.png"), "give the video alone"), ((folder, "--frames", 0), "it must be at least 1"), ((tmp_path / "runs",), "no such file"), ((), "no files given")):
+    for args, word in (((folder / "wall.jpg",), "no face found in"), ((folder, "--picture", "x.png"), "give the video alone"), ((folder, "--frames", 0), "it must be at least 1"), ((folder, "--frames", 10 ** 20), "at most 1000000"), ((tmp_path / "runs",), "no such file"), ((), "no files given")):
         one_sentence(*call("predict", *args, "--run", run_folder), word)
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     one_sentence(*call("predict", "bad.mp4", "--run", run_folder), "bad.mp4: not a readable video")
@@ -162,3 +162,37 @@ def test_unknown_framing_is_said_once(call, run_folder, tmp_path):
     assert status == 0 and out.count("how the faces of its training were cut is not known") == 1
     one_sentence(*call("predict", "clip.mp4", "--run", run_folder, "--margin", "-0.5"), "above -0.5")
     assert call("predict", "clip.mp4", "--run", run_folder, "--margin", "-0.3", "--frames", 1)[0] == 0
+
+
+def test_what_was_not_looked_at_stands_in_the_verdict(call, run_folder, monkeypatch, tmp_path):
+    "A damaged packet, a film that breaks off, an animation: they were scored without a word."
+    from infobottle_dfd.faces.video import Lost
+    from infobottle_dfd.judging import predict
+    film(tmp_path / "clip.mp4", ClueFaces(2, 96, seed=3).x[0])
+    shutil.copy("clip.mp4", "whole.mp4")
+    frames = predict.frames
+
+    def damaged(file, wanted):
+        yield from list(frames(file, wanted))[:2]
+        if file.name == "clip.mp4":
+            raise Lost(f"{file}: 2 of 4 frames could not be read, as frame 7", 2)
+    monkeypatch.setattr(predict, "frames", damaged)
+    one = Image.fromarray(ClueFaces(2, 96, seed=3).x[0].permute(1, 2, 0).numpy())
+    one.save("moves.gif", save_all=True, append_images=[one.rotate(90)])
+    status, out, _ = call("predict", "clip.mp4", "whole.mp4", "moves.gif", "--crops", "--run", run_folder, "--frames", 4, "--json", "p.json")
+    lines = json.loads(Path("p.json").read_text())["lines"]
+    assert status == 0 and "(2 of 4 frames could not be read, as frame 7)" in out and out.count("could not be read") == 1
+    assert [v["unseen"] for v in lines] == ["2 of 4 frames could not be read, as frame 7", "", "an animation; the 1 pictures after its first were not looked at"]
+
+
+def test_what_is_no_file_is_not_waited_for(call, run_folder, face_folder):
+    os.mkfifo("pipe.png")
+    status, out, _ = call("predict", "pipe.png", next((face_folder / "real").iterdir()), "--crops", "--run", run_folder)
+    assert status == 0 and "cannot be read  pipe.png  (is no file)" in out
+
+
+def test_other_faces_of_a_film_are_spoken_of(call, run_folder, tmp_path):
+    film(tmp_path / "clip.mp4", ClueFaces(2, 96, seed=3).x[0])
+    (tmp_path / "pair.py").write_text("def two(picture):\n    return [(0, 0, 20, 20), (100, 40, 70, 70)]\n")
+    out = call("predict", "clip.mp4", "--run", run_folder, "--frames", 3, "--detector", "pair:two")[1]
+    assert "(other faces in 3 of 3 frames were not judged)" in out

@@ -211,7 +211,7 @@ def test_a_full_disk_leaves_the_last_good_state(tmp_path, face_folder):
     code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000)); from infobottle_dfd import training; training.main()"
     done = subprocess.run([sys.executable, "-c", code, "--data", str(face_folder), "--size", "32", "--n", "2", "--d", "8", "--epochs", "1", "--batch", "8", "--out", str(tmp_path / "run")], capture_output=True, text=True)
     assert done.returncode == 2 and "could not be written" in done.stderr and "Traceback" not in done.stderr
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["config.json"]
+    assert not (tmp_path / "run").exists()                          # the same command works once there is room
 
 
 def test_a_state_that_is_no_number_is_not_kept(tmp_path):

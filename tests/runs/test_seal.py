@@ -117,3 +117,24 @@ def test_a_run_with_fewer_settings_opens(call, run, face_folder):
     (run / "config.json").write_text(json.dumps(older))
     assert Config(**load_run(run)[1]["config"]) == Config(**saved["config"])
     assert call("evaluate", "--data", face_folder, "--run", run)[0] == 0 and set(new) <= asdict(Config()).keys()
+
+
+@pytest.mark.parametrize("place, value", [(("val", "information"), 3.), (("train",), {}), (("epoch",), 2), (("epoch",), None)], ids=str)
+def test_a_history_of_another_kind(call, run, place, value):
+    "The run went on, and fell over its history after its last epoch."
+    state = torch.load(run / "last.pt", weights_only=True)
+    *path, last = place
+    h = state["history"][0]
+    for k in path:
+        h = h[k]
+    h[last] = value
+    torch.save(state, run / "last.pt")
+    (run / "test.json").unlink()
+    status, _, err = call("train", "--out", run, "--resume")
+    assert (status, "no state of this version" in err) == (2, True) or (status == 0 and value == {})
+
+
+def test_a_report_of_another_kind_is_made_anew(call, run):
+    report = json.loads((run / "test.json").read_text())
+    (run / "test.json").write_text(json.dumps(report | {"auc_per_clue": "x"}))
+    assert call("train", "--out", run, "--resume")[0] == 0 and json.loads((run / "test.json").read_text())["auc"] == report["auc"]
