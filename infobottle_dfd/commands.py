@@ -45,7 +45,7 @@ def prepare() -> None:
     def stop(*_):
         "SIGTERM ends like Ctrl-C."
         raise KeyboardInterrupt
-    args = tyro.cli(Prepare)
+    args = tyro.cli(Prepare, prog="infobottle-prepare")
     signal.signal(signal.SIGTERM, stop)
     command(lambda: print(readable(load("faces.prepare:prepare")(args))))
 
@@ -121,7 +121,7 @@ class Evaluate:
 # %% ../nbs/foundation/03_commands.ipynb #7cfa35c1
 def evaluate() -> None:
     "infobottle-evaluate"
-    args = tyro.cli(Evaluate)
+    args = tyro.cli(Evaluate, prog="infobottle-evaluate")
     command(lambda: print(readable(load("judging.tables:show")(
         load("judging.evaluate:evaluate")(args)))))
 
@@ -145,5 +145,5 @@ class Predict:
 # %% ../nbs/foundation/03_commands.ipynb #10840689
 def predict() -> None:
     "infobottle-predict"
-    args = tyro.cli(Predict)
+    args = tyro.cli(Predict, prog="infobottle-predict")
     command(lambda: print(load("judging.predict:predict")(args)))

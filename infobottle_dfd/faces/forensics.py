@@ -71,8 +71,14 @@ class Part(NamedTuple):
     official: dict                  # (kind, split) -> videos
 
 FF_METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures")
-def split_counts(kinds): return {(k, s): n for k in kinds
-                                 for s, n in (("train", 720), ("val", 140), ("test", 140))}
+def split_counts(
+    kinds: tuple[str, ...],                     # "real", or a method
+) -> dict[tuple[str, str], int]:                # (kind, split) -> videos
+    "Videos of each kind in the official splits."
+    return {(k, s): n for k in kinds
+            for s, n in (("train", 720), ("val", 140), ("test", 140))}
+
+
 FF = Part(("youtube", "original"), FF_METHODS, ff_name, split_counts(("real", *FF_METHODS)))
 SHIFTER = Part(FF.real, ("FaceShifter",), ff_name, split_counts(("real", "FaceShifter")))
 DFD = Part(("actors",), ("DeepFakeDetection",), dfd_name,
