@@ -33,14 +33,13 @@ STEP = '''
 import sys, torch, torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from test_step import faces, gradients, learner_of
-sys.path.insert(0, sys.argv[2])
-dist.init_process_group("gloo")
+sys.path.insert(0, args[1])
 rank, learner = dist.get_rank(), learner_of("mine:Orthogonal")
 x, y = faces()
 one, half = gradients(learner, learner, x, y), gradients(learner, learner, x[::2], y[::2])
 two = gradients(learner, DistributedDataParallel(learner, static_graph=True), x[rank::2], y[rank::2])
-if rank == 0: torch.save([one, two, half], sys.argv[1])
-dist.barrier(); dist.destroy_process_group()
+if rank == 0: torch.save([one, two, half], args[0])
+
 '''
 
 
@@ -183,8 +182,7 @@ def mine(tmp_path):
 
 def test_ones_own_step_on_two_processes(mine):
     "z is gathered: two processes have the gradient of one; half the batch has another."
-    done = two_processes(mine, STEP, mine / "two.pt", mine)
-    assert done.returncode == 0, done.stderr[-2000:]
+    two_processes(STEP, mine / "two.pt", mine)
     one, two, half = torch.load(mine / "two.pt", weights_only=True)
     assert two.keys() == one.keys() and len(one) > 20
     for k in one:

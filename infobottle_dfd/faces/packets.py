@@ -8,6 +8,7 @@ __all__ = ['EXTRA', 'SAFE', 'extra', 'opened', 'film_of', 'Index', 'index', 'dec
 # %% ../../nbs/faces/14_packets.ipynb #b478d35f
 import importlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -79,17 +80,13 @@ def decoded(
     file,               # Opened by PyAV
     stream,             # Of it
     start: int,         # Time of a key frame
-    wanted: set[int],   # Times that will be asked for
     bad: list[int],     # Takes the times of damaged packets
 ) -> Iterator:
     "Frames from a key frame on; what a damaged packet holds is passed over."
-    av, context = extra("av"), stream.codec_context
+    av = extra("av")
     file.seek(start, stream=stream)
     try:
         for packet in file.demux(stream):
-            if context.name == "h264":          # what no other frame needs is not decoded
-                context.skip_frame = ("DEFAULT" if packet.pts is None or packet.pts in wanted
-                                      else "NONREF")
             try:
                 yield from packet.decode()
             except av.FFmpegError:
@@ -103,13 +100,15 @@ def sought(
     wanted: list[int],  # Times, increasing
 ) -> Iterator:          # A frame, or None for one that is lost, for every time
     "The frames of certain times."
-    stream, keys, ask, bad = film_of(file), about.keys, set(wanted), []
+    stream, keys, bad = film_of(file), about.keys, []
     ahead, reached = iter(()), None
+    with suppress(extra("av").FFmpegError):     # the first frame may hold what decodes all others
+        next(file.decode(stream), None)
     for time in wanted:
         before = [k for k in keys if k <= time] or keys[:1]
         for key in (before[-1], before[max(0, len(before) - 2)]):
             if reached is None or reached > time or key > reached:
-                ahead = decoded(file, stream, key, ask, bad)
+                ahead = decoded(file, stream, key, bad)
             for frame in ahead:
                 reached = frame.pts
                 if reached is not None and reached >= time:

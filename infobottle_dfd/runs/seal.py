@@ -142,6 +142,8 @@ def locked(
         raise InputError(f"{out}: another process is training into it; wait until it ends, "
                          "or choose another --out") from None
     try:
+        for left in out.glob(".*.draft"):                   # by a process that was killed
+            left.unlink(missing_ok=True)
         yield
     finally:
         path.unlink(missing_ok=True)
