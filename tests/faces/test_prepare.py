@@ -101,11 +101,11 @@ def test_real_videos(tmp_path, monkeypatch, capsys):
 @pytest.mark.skipif(not Path("../shared/data/ffpp_videos_c23").is_dir(), reason="the seven videos are not here")
 def test_sought_frames_of_real_films_are_the_decoded_ones():
     "To the last bit: a decoder that has not seen the first frame gives green pictures of one of them, and says nothing."
-    for many, film in product((1, 3), sorted(Path("../shared/data/ffpp_videos_c23").rglob("*.mp4"))):
-        found = dict(faces.frames(film, many))
-        with av.open(str(film)) as file:
+    for many, path in product((1, 3), sorted(Path("../shared/data/ffpp_videos_c23").rglob("*.mp4"))):
+        found = dict(faces.frames(path, many))
+        with av.open(str(path)) as file:
             for i, frame in enumerate(file.decode(video=0)):
-                assert i not in found or np.array_equal(found[i], frame.to_ndarray(format="rgb24")), f"{film.name}, {i}"
+                assert i not in found or np.array_equal(found[i], frame.to_ndarray(format="rgb24")), f"{path.name}, {i}"
 
 
 @pytest.mark.parametrize("name, word", [("breaks", "ZeroDivisionError: division by zero"), ("five", "a box is no four numbers"), ("outside", "no face found in any")])
