@@ -190,6 +190,7 @@ def test_ones_own_step_on_two_processes(mine):
     assert not torch.allclose(half["detector.blocks.weight"], one["detector.blocks.weight"], rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_ones_own_from_a_shell(mine, face_folder):
     "`infobottle-train --mode mine:Orthogonal` in a fresh process: killed, it goes on to the same weights; and under torchrun."
     data = many_rows(face_folder, mine / "m.csv", 2, val=40)

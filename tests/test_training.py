@@ -88,6 +88,7 @@ def test_a_linked_manifest_stays_where_it_is(tmp_path, face_folder):
     assert report["trained_on"] == "list"
 
 
+@pytest.mark.slow
 def test_torchrun(tmp_path, face_folder):
     "One folder, one report, all faces counted once."
     running = train("--data", face_folder, *TRAIN, "--epochs", 2, "--mixup", .5, "--balance", "--clip", 5, processes=2, cwd=tmp_path)

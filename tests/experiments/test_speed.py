@@ -114,6 +114,7 @@ def test_compiled_agrees():
     torch.testing.assert_close(got, want, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_command_runs(tmp_path):
     out = tmp_path / "speed.json"
     subprocess.run([sys.executable, "-m", "infobottle_dfd.experiments.speed", "--quick", "--out", out], check=True, stdout=subprocess.DEVNULL)

@@ -99,6 +99,7 @@ def test_real_videos(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.skipif(not Path("../shared/data/ffpp_videos_c23").is_dir(), reason="the seven videos are not here")
+@pytest.mark.slow
 def test_sought_frames_of_real_films_are_the_decoded_ones():
     "To the last bit: a decoder that has not seen the first frame gives green pictures of one of them, and says nothing."
     for many, path in product((1, 3), sorted(Path("../shared/data/ffpp_videos_c23").rglob("*.mp4"))):
