@@ -83,6 +83,7 @@ class Outputs(NamedTuple):
     logits_alone: Tensor        # p(y|z_i), (n b k)
     z: Tensor                   # Local representations, (n b d)
     g: Tensor                   # Global representation, (b d)
+    maps: Tensor | None = None  # Of a step of the backbones, where it was asked for, (n b f h w)
 
     @property
     def p(self) -> Tensor:
@@ -118,7 +119,15 @@ class ForgeryDetector(nn.Module):
 
     def forward(
         self,
-        x: Tensor,      # Faces, RGB in [0, 1], (b c h w)
+        x: Tensor,                  # Faces, RGB in [0, 1], (b c h w)
+        at: str | None = None,      # A step of the backbones whose maps are wanted, too
     ) -> Outputs:
         "Faces to named outputs."
-        return self.aggregate(self.blocks(x))
+        nets, seen = [] if at is None else self.blocks.backbones, {}
+        note = lambda i: lambda step, given, maps: seen.update({i: maps})
+        hooks = [net.get_submodule(at).register_forward_hook(note(i)) for i, net in enumerate(nets)]
+        try:
+            out = self.aggregate(self.blocks(x))
+        finally:
+            for hook in hooks: hook.remove()
+        return out._replace(maps=torch.stack([*seen.values()])) if hooks else out

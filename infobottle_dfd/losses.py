@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TEMPERATURE', 'CALM', 'OBJECTIVES', 'soft_kl', 'local_information', 'global_information_loss', 'Witnesses',
            'confidence', 'cross_entropy', 'objective', 'AutomaticWeights', 'fixed_weights', 'Objective', 'AllHeads',
-           'Paper', 'Released', 'Calm', 'make_objective']
+           'Paper', 'Released', 'Calm', 'kind_of', 'make_objective']
 
 # %% ../nbs/07_losses.ipynb #04-002
 import torch
@@ -142,6 +142,8 @@ class Objective(nn.Module):
     reads = ("logits_global",)      # of the outputs; the others need not be there
     options = ()                    # what it can be given beside n, d and k
     fits_heads = False              # whether the heads on Z and without a block learn the label
+    marks = False                   # whether it is told where fakes were changed, by `targets`
+    at = None                       # the step of the backbones whose maps it reads
 
     def __init__(self, n: int, d: int, k: int = 2):     # Blocks, features of a z_i, classes
         super().__init__()
@@ -158,6 +160,9 @@ class Objective(nn.Module):
     def total(self, terms: dict[str, Tensor]) -> Tensor:        # As `forward` returns them
         "What an optimiser makes small."
         return self.weights(terms) if self.weights else sum(terms.values())
+
+    def meet(self, detector: nn.Module, size: int) -> None:     # Sees faces of so many pixels
+        "Called before training, for what depends on the detector: nothing."
 
 # %% ../nbs/07_losses.ipynb #8521dd47
 class AllHeads(Objective):
@@ -225,8 +230,20 @@ class Calm(Objective):
         return {"ce": ce, "calm": self.price * confidence(said)}
 
 # %% ../nbs/07_losses.ipynb #390cbe9c
-OBJECTIVES = {"released": Released, "paper": Paper, "calm": Calm,
-              "cross-entropy": Objective, "heads": AllHeads}
+OBJECTIVES = {"released": Released, "paper": Paper, "calm": Calm, "cross-entropy": Objective,
+              "heads": AllHeads, "places": "infobottle_dfd.places:Places"}
+
+def kind_of(
+    mode: str,              # One of OBJECTIVES, or yours as package.module:Name
+) -> type[Objective]:
+    "The class of an objective. InputError if there is none."
+    way_out = f"choose one of {', '.join(OBJECTIVES)}, or your own subclass of Objective as module:Name"
+    made = OBJECTIVES.get(mode, mode)
+    if isinstance(made, str):
+        made = yours(made, "mode", way_out) if ":" in made else None
+    if not (isinstance(made, type) and issubclass(made, Objective)):
+        raise InputError(f"unknown mode '{mode}'; {way_out}")
+    return made
 
 def make_objective(
     mode: str,              # One of OBJECTIVES, or yours as package.module:Name
@@ -237,10 +254,7 @@ def make_objective(
     **options,              # Of the objective, such as lil
 ) -> Objective:
     "An objective by name. InputError if there is none, or for an option that it does not have."
-    way_out = f"choose one of {', '.join(OBJECTIVES)}, or your own subclass of Objective as module:Name"
-    made = yours(mode, "mode", way_out) if ":" in mode else OBJECTIVES.get(mode)
-    if not (isinstance(made, type) and issubclass(made, Objective)):
-        raise InputError(f"unknown mode '{mode}'; {way_out}")
+    made = kind_of(mode)
     for option in set(options) - set(made.options):
         if strict:
             raise InputError(f"{option} means nothing to mode {mode}; leave it away")

@@ -51,11 +51,11 @@ def train_epoch(
     (rank, many), device = world(), next(learner.parameters()).device
     batches = plan(data.y, cfg, at["epoch"])
     mine = [b[rank::many] for b in batches[at["step"]:]]
-    for x, y in DataLoader(data, sampler=mine, batch_size=None, num_workers=cfg.workers,
+    for batch in DataLoader(data, sampler=mine, batch_size=None, num_workers=cfg.workers,
                            worker_init_fn=outlive, pin_memory=device.type == "cuda"):
         at["step"] += 1                                 # 0 was the order of the epoch
         reseed(cfg.seed, at["epoch"], at["step"], *[rank] * (many > 1))
-        total, terms = model(x.to(device, non_blocking=True), y.to(device, non_blocking=True))
+        total, terms = model(*(t.to(device, non_blocking=True) for t in batch))
         done = (at["epoch"] - 1) * len(batches) + at["step"] - 1
         learner.step(total, lr_at(done, cfg.epochs * len(batches), cfg.lr))
         for k, v in terms.items():

@@ -211,18 +211,21 @@ def finished_rows(
 def measure(
     device: torch.device,       # To be measured
     quick: bool,                # Small sizes, one turn
+    races: tuple[str, ...],     # Those wanted: network, epoch, parts, compiled, few, stages, memory
 ) -> dict[str, object]:         # Machine, load, rates, rows
-    "Run every race."
+    "Run the races."
     b, start, load = Bench(device, quick), time.time(), [os.getloadavg()[0]]
     many, batches = (1,) if quick else (4, 8, 2, 1), (4,) if quick else (32, 256) if b.gpu else (16,)
     matmul(b)
     for batch in batches:
-        for n in many: network(b, batch, n)
-        epoch(b, batch, 8 if quick else 4096 if b.gpu else 96, many[0])
-        parts(b, batch, many[0])
-        if not quick: network(b, batch, 4 if b.gpu else 1, compiled=True)
-    few(b); stages(b); matmul(b)
+        for n in many if "network" in races else (): network(b, batch, n)
+        if "epoch" in races: epoch(b, batch, 8 if quick else 4096 if b.gpu else 96, many[0])
+        if "parts" in races: parts(b, batch, many[0])
+        if "compiled" in races and not quick: network(b, batch, 4 if b.gpu else 1, compiled=True)
+    if "few" in races: few(b)
+    if "stages" in races: stages(b)
+    matmul(b)
     load.append(os.getloadavg()[0])
-    for batch in batches: memory(b, batch, [] if quick else list(many))
+    for batch in batches if "memory" in races else (): memory(b, batch, [] if quick else list(many))
     return {**machine(device), "load_before_and_after": load, "seconds": round(time.time() - start),
             "matmul_gflops": {k: round(v / 1e9) for k, v in b.rate.items()}, "rows": finished_rows(b)}

@@ -128,12 +128,13 @@ def commit() -> str | None:
 def stamp(
     experiment: str,            # Name of a module of this folder
     words: dict[str, object],   # What its command was told of one cell, by option
+    device: object = None,      # Where it computed; None: the CPU
 ) -> dict[str, object]:
     "Command, commit, device and versions, as every cell carries them."
     import torch
     from infobottle_dfd.runs.machine import facts
     said = " ".join(f"--{k} {shlex.quote(str(v))}" for k, v in words.items())
-    found = facts(torch.device("cpu"))
+    found = facts(device or torch.device("cpu"))
     found["versions"] |= {"infobottle_dfd": infobottle_dfd.__version__}
     return {"command": f"python -m infobottle_dfd.experiments.{experiment} {said}",
             "commit": commit(), **found}

@@ -12,6 +12,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -43,6 +44,9 @@ class RealFaces:
     size: int = 96                          # Height and width in pixels
     epochs: int = 8                         # The best one on val is judged
     lr: float = 5e-4                        # Highest learning rate
+    # resnet34 begins with random weights
+    backbone: Literal["mobilenet_v2", "resnet34"] = "mobilenet_v2"
+    device: Literal["cpu", "cuda"] = "cpu"
     workers: int = 1                        # Loading processes
     # Folder of the cells; without it nbs/experiments/results/real_faces of a checkout, else
     # results/real_faces
@@ -78,13 +82,14 @@ def cell(
     "Train one arm with one seed, judge it on both sets, and take it apart."
     report = load("training:fit")(cfg, out)
     history = [json.loads(h) for h in (out / "metrics.jsonl").read_text().splitlines()]
-    judged = load("judging.evaluate:evaluate")(Evaluate(sets, (out,)))
-    detector, _ = load("runs.checkpoint:load_run")(out)
+    judged = load("judging.evaluate:evaluate")(Evaluate(sets, (out,), device=cfg.device))
+    device = load("runs.machine:pick_device")(cfg.device)
+    detector, _ = load("runs.checkpoint:load_run")(out, device)
     rows = [r for r in load("faces.manifest:read_faces")(sets[0]) if r.split == "test"]
     faces = load("faces.pictures:FaceFiles")(rows, cfg.size)
     x, y = faces[list(range(len(faces)))]
     kept = lambda d: {k: v for k, v in d.items() if k not in ("run", "data", "config", "versions")}
-    config = asdict(cfg) | {"data": sets[0].name, "weights": Path(cfg.weights).name}
+    config = asdict(cfg) | {"data": sets[0].name, "weights": cfg.weights and Path(cfg.weights).name}
     return {"arm": words["arms"], "seed": cfg.seed, "epoch": report["epoch"],
             "epochs": cfg.epochs, "val_auc": report["val_auc"],
             "curve": [{"epoch": h["epoch"], "train": h["train"], "val_auc": h["val"]["auc"],
@@ -94,7 +99,7 @@ def cell(
             **{path.stem: kept(r) for path, r in zip(sets, judged)},
             "auc_spoiled": load("experiments.trials:spoiled")(detector, x, y),
             **load("experiments.trials:alike")(detector, x), "config": config,
-            **stamp("real_faces DATA", words)}
+            **stamp("real_faces DATA", words, device)}
 
 # %% ../../nbs/experiments/03_real_faces.ipynb #ca515021
 def run(
@@ -110,12 +115,15 @@ def run(
     sets = manifests(args.data, args.work)
     def one(name, arm, seed):
         "One cell."
-        cfg = Config(str(sets[0]), size=args.size, backbone="mobilenet_v2", d=128, batch=32,
-                     weights=str(args.data / WEIGHTS), lr=args.lr, epochs=args.epochs, seed=seed,
-                     bf16=True, workers=args.workers, **ARMS[arm])
-        words = {"arms": arm, "seeds": seed, "size": args.size, "epochs": args.epochs, "lr": args.lr}
+        weights = str(args.data / WEIGHTS) if args.backbone == "mobilenet_v2" else None
+        cfg = Config(str(sets[0]), size=args.size, backbone=args.backbone, d=128, batch=32,
+                     weights=weights, lr=args.lr, epochs=args.epochs, seed=seed, bf16=True,
+                     workers=args.workers, device=args.device, **ARMS[arm])
+        words = {"arms": arm, "seeds": seed, "size": args.size, "epochs": args.epochs, "lr": args.lr,
+                 "backbone": args.backbone}
         return cell(cfg, sets, args.work / name, words)
-    plan = {f"{arm.replace(' ', '-')}-{args.size}-{args.epochs}-{seed}": (arm, seed)
+    net = "" if args.backbone == "mobilenet_v2" else f"-{args.backbone}"
+    plan = {f"{arm.replace(' ', '-')}{net}-{args.size}-{args.epochs}-{seed}": (arm, seed)
             for seed in args.seeds for arm in args.arms}
     fill(args.out or results("real_faces"), {k: partial(one, k, *v) for k, v in plan.items()},
          lambda c: f"epoch {c['epoch']} of {c['epochs']}, val {c['val_auc']:.3f}, dfdc_pairs "

@@ -123,23 +123,27 @@ def mirror_and_shift(
 
 # %% ../../nbs/faces/07_pictures.ipynb #05-021
 def augment(
-    x: Tensor,      # Faces, (b c h w) uint8
-) -> Tensor:        # In [0, 1], the same, varied, (b c h w)
+    x: Tensor,      # Faces, (b 3 h w) uint8; a fourth channel moves with them
+) -> Tensor:        # In [0, 1], the same, varied; a fourth channel in its own colours
     "Mirror and shift; vary exposure, contrast, white balance and saturation, each image its own."
     span = lambda lo, hi, c=1: torch.rand(len(x), c, 1, 1, device=x.device) * (hi - lo) + lo
     x = mirror_and_shift(x).float()
+    x, mask = x[:, :3], x[:, 3:]
     grey = span(0, 1).flatten() < .05
     x[grey] = x[grey].mean(1, keepdim=True)
     middle, contrast = x.mean((1, 2, 3), keepdim=True), span(.85, 1.15)
     light = span(.85, 1.15) * span(.95, 1.05, 3)
-    return x.mul_(contrast / 255).add_(middle * (light - contrast) / 255).clamp_(0, 1)
+    x = x.mul_(contrast / 255).add_(middle * (light - contrast) / 255).clamp_(0, 1)
+    return torch.cat([x, mask / 255], 1) if mask.numel() else x
 
 # %% ../../nbs/faces/07_pictures.ipynb #57f0d382
 def shift(
-    x: Tensor,      # Faces, (b c h w) uint8
-) -> Tensor:        # In [0, 1], the same, varied, (b c h w)
+    x: Tensor,      # Faces, (b 3 h w) uint8; a fourth channel moves with them
+) -> Tensor:        # In [0, 1], the same, varied; a fourth channel in its own colours
     "Mirror and shift; contrast times .8 to 1.2, brightness by up to .05, each image its own."
     x = mirror_and_shift(x).float() / 255
+    x, mask = x[:, :3], x[:, 3:]
     contrast, light = torch.rand(2, len(x), 1, 1, 1, device=x.device)
     middle = x.mean((1, 2, 3), keepdim=True)
-    return ((x - middle) * (.8 + .4 * contrast) + middle + .1 * light - .05).clamp_(0, 1)
+    x = ((x - middle) * (.8 + .4 * contrast) + middle + .1 * light - .05).clamp_(0, 1)
+    return torch.cat([x, mask], 1) if mask.numel() else x

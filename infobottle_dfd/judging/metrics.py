@@ -38,7 +38,7 @@ def score(
     parts, order = [], list(BatchSampler(range(len(data)), batch, drop_last=False))
     loader = DataLoader(data, sampler=order[rank::many], batch_size=None, num_workers=workers,
                         worker_init_fn=outlive)
-    for x, _ in loader:
+    for x, *_ in loader:
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             out = detector(x.to(device, non_blocking=True).float() / 255)
         parts.append([t.float().cpu() for t in out[:5 if z else 4]])

@@ -68,7 +68,7 @@ class Config:
         return self
 
 # %% ../../nbs/runs/01_config.ipynb #05-008
-MODES = ["released", "paper", "calm", "cross-entropy", "heads"]
+MODES = ["released", "paper", "calm", "cross-entropy", "heads", "places"]
 CHOICES = {"augment": [None, "none", "flip", "shift", "photo"]}
 LIMITS = {"n": (1, 1024), "d": (1, 65536), "epochs": (1, 10 ** 6), "batch": (2, 10 ** 6),
           "images": (4, 10 ** 8), "size": (32, 4096), "seed": (0, 2 ** 31 - 1), "workers": (0, 1024)}

@@ -15,6 +15,7 @@ from ..faces.clues import CLUES, ClueFaces
 from ..faces.manifest import Face, read_faces
 from ..faces.pictures import FaceFiles, check_pictures, twins
 from ..faces.splits import cut, warning, with_splits
+from ..losses import kind_of
 from .config import Config
 from .machine import world
 
@@ -38,9 +39,11 @@ def make_data(
     cfg: Config,                # Settings
 ) -> dict[str, Dataset]:        # "train", "val", "test", and one set per clue for ClueFaces
     "The data sets of a run."
+    marked = kind_of(cfg.mode).marks
     if cfg.data is None:
         plan = {"leave_out": cfg.leave_out, "shortcut": cfg.shortcut}
-        sets = {"train": ClueFaces(cfg.images, cfg.size, 10 * cfg.seed + 1, **plan),
+        sets = {"train": ClueFaces(cfg.images, cfg.size, 10 * cfg.seed + 1, **plan,
+                                   pairs=marked, marked=marked),
                 "val": ClueFaces(1000, cfg.size, 10 * cfg.seed + 2, **plan),
                 "test": ClueFaces(2000, cfg.size, 3)}
         return sets | {c: ClueFaces(800, cfg.size, 4 + i, only=c) for i, c in enumerate(CLUES)}

@@ -65,12 +65,13 @@ def mix(
     x: Tensor,          # Faces, (b c h w)
     y: Tensor,          # Labels, (b)
     alpha: float,       # Of the Beta distribution
+    *also: Tensor,      # More of the same faces, (b ...)
     k: int = 2,         # Classes
-) -> tuple[Tensor, Tensor]:     # Blended faces, and labels as opinions (b k)
+) -> tuple[Tensor, ...]:        # Blended faces, labels as opinions (b k), and the rest
     "Blend every face with another of the batch, all in one proportion."
     share = torch.distributions.Beta(alpha, alpha).sample().item()
     other, y = torch.randperm(len(x), device=x.device), F.one_hot(y, k).float()
-    return share * x + (1 - share) * x[other], share * y + (1 - share) * y[other]
+    return tuple(share * t + (1 - share) * t[other] for t in (x, y, *also))
 
 # %% ../../nbs/runs/03_step.ipynb #07-017
 def everyone(
@@ -135,9 +136,9 @@ AUGMENT = {"none": lambda x: x.float() / 255, "flip": lambda x: flip(x.float() /
            "shift": shift, "photo": augment}
 
 def vary(
-    x: Tensor,      # Faces, (b c h w) uint8
+    x: Tensor,      # Faces, (b 3 h w) uint8; masks as a fourth channel move with them
     cfg: Config,    # Settings
-) -> Tensor:        # In [0, 1], (b c h w)
+) -> Tensor:        # In [0, 1], (b 3 h w), or with a fourth channel
     "A batch as training sees it."
     return AUGMENT[cfg.augment or ("photo" if cfg.data else "flip")](x)
 
@@ -169,6 +170,7 @@ class Learner(nn.Module):
         self.detector = detector or ForgeryDetector(cfg.n, cfg.d, cfg.backbone, cfg.weights,
                                                     dropout=cfg.dropout, size=cfg.size)
         self.objective = objective or objective_of(cfg, old)
+        self.objective.meet(self.detector, cfg.size)
         self.to(device, memory_format=torch.channels_last if cfg.bf16 else torch.preserve_format)
         scales = [p for m in self.objective.modules() if isinstance(m, AutomaticWeights)
                   for p in m.parameters()]
@@ -182,19 +184,25 @@ class Learner(nn.Module):
         self,
         x: Tensor,                                  # Faces, (b c h w) uint8
         y: Tensor,                                  # Labels, (b)
+        *where: Tensor,                             # Masks, if the data are marked, (b 1 h w) uint8
     ) -> tuple[Tensor, dict[str, Tensor]]:          # What to minimise, and the terms by name
         "Augment, run the detector, and weigh the terms of the objective."
-        cfg, goal = self.cfg, y
+        cfg, asked, goal = self.cfg, self.objective, [y]
         with torch.autocast(x.device.type, torch.bfloat16, enabled=cfg.bf16):
-            x = vary(x, cfg)
+            x = vary(torch.cat([x, *where], 1), cfg)
+            x, where = x[:, :3], x[:, 3:]
+            if asked.marks:
+                goal.append(asked.targets(where, y))
             if cfg.mixup:
-                x, goal = mix(x, y, cfg.mixup)
-            out = self.detector(x.contiguous(memory_format=torch.channels_last) if cfg.bf16 else x)
-        read = {k: everyone(getattr(out, k).float(), -2) for k in self.objective.reads}
-        terms = self.objective(out._replace(**dict.fromkeys(out._fields) | read), everyone(goal, 0))
+                x, *goal = mix(x, y, cfg.mixup, *goal[1:])
+            x = x.contiguous(memory_format=torch.channels_last) if cfg.bf16 else x
+            out = self.detector(x) if asked.at is None else self.detector(x, asked.at)
+        read = {k: everyone(getattr(out, k).float(), -4 if k == "maps" else -2) for k in asked.reads}
+        out_of_all = out._replace(**dict.fromkeys(out._fields) | read)
+        terms, goal = asked(out_of_all, *(everyone(t, 0) for t in goal)), goal[0]
         alone = rearrange(out.logits_alone.float(), "n b k -> (n b) k")
         measured = F.cross_entropy(alone, repeat(goal, "b ... -> (n b) ...", n=len(out.logits_alone)))
-        return self.objective.total(terms) + measured, terms
+        return asked.total(terms) + measured, terms
 
     def step(
         self,
