@@ -146,8 +146,10 @@ def strip(
     for ax, value in zip(axes, values):
         draw(ax, value)
         ax.set_title(f"{name} {value:g}")
-    for ax in axes[1:]:
+    for ax in axes[1:]:                                 # one scale and one legend for all
         ax.set_ylabel("")
+        if ax.get_legend():
+            ax.get_legend().remove()
 
 # %% ../nbs/foundation/02_pages.ipynb #d985cda0
 def knob(

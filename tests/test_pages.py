@@ -52,8 +52,12 @@ def test_tree(tmp_path):
 
 
 def test_a_strip_shows_every_position():
-    strip(lambda ax, v: ax.plot([0, v]), "v", (1, 2.5))
-    assert [ax.get_title() for ax in plt.gcf().axes] == ["v 1", "v 2.5"]
+    def draw(ax, v):
+        ax.plot([0, v], label="a line")
+        finish(ax, "time, s", "height, m")
+    strip(draw, "v", (1, 2.5))
+    seen = [(ax.get_title(), ax.get_ylabel(), bool(ax.get_legend())) for ax in plt.gcf().axes]
+    assert seen == [("v 1", "height, m", True), ("v 2.5", "", False)]          # one scale, one legend
     plt.close()
 
 
