@@ -74,12 +74,12 @@ class Audit(SimpleNamespace):
     def __str__(self) -> str:
         "A table."
         rows = [f"{self.faces} faces in {self.groups} groups, {self.folds} folds; {self.unit} "
-                "+- one standard error",
-                f"together {self.together:.3f} +- {self.together_se:.3f} of H(y) = "
+                "± one standard error",
+                f"together {self.together:.3f} ± {self.together_se:.3f} of H(y) = "
                 f"{self.entropy:.3f}   (null {self.together_null:.3f}, neighbours {self.together_neighbours:.3f})",
-                f"{'block':7}{'alone':17}{'null':8}{'added':17}{'null':8}{'neighbours':12}verdict"]
+                f"{'block':7}{'alone':16}{'null':8}{'added':16}{'null':8}{'neighbours':12}verdict"]
         for i, word in enumerate(self.verdict):
-            a, b = (f"{getattr(self, k)[i]:6.3f} +- {getattr(self, k + '_se')[i]:.3f}  "
+            a, b = (f"{getattr(self, k)[i]:6.3f} ± {getattr(self, k + '_se')[i]:.3f}  "
                     f"{getattr(self, k + '_null')[i]:6.3f}  " for k in ("alone", "added"))
             rows.append(f"{i + 1:<5}{a}{b}{self.alone_neighbours[i]:7.3f}     {word}")
         return "\n".join(rows + [f"warning: {w}" for w in self.warnings])
@@ -188,7 +188,7 @@ def bars(
     for k, (name, colour) in enumerate((("alone", BLUE), ("added", ORANGE))):
         ax.bar(blocks + .4 * k - .2, getattr(result, name), .38, color=colour, label=name,
                yerr=getattr(result, name + "_se"), error_kw={"lw": 1})
-    ax.axhline(result.together, color="black", lw=1, label="I(Z;y)")
+    ax.axhline(result.together, color="black", lw=1, label="$I(Z;y)$")
     ax.set_xticks(blocks, [f"{i}\n{word}" for i, word in zip(blocks, result.verdict)])
     finish(ax, "block, and its verdict", result.unit)
 
@@ -206,7 +206,7 @@ def picture(
     pairs = np.array(result.pairs)
     table.imshow(pairs, vmin=0, vmax=max(result.together, pairs.max(), 1e-9), cmap="Blues")
     for (i, j), v in np.ndenumerate(pairs):
-        table.text(j, i, f"{v:.2f}", ha="center", va="center", fontsize=8,
+        table.text(j, i, f"{round(v, 2) + 0.:.2f}", ha="center", va="center", fontsize=8,
                    color="white" if v > .6 * max(result.together, pairs.max()) else "black")
     finish(table, "block", "block", title=f"two blocks add to the rest ({result.unit})",
            xticks=blocks - 1, yticks=blocks - 1, xticklabels=blocks, yticklabels=blocks)

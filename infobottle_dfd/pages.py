@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['ORANGE', 'SKY', 'GREEN', 'YELLOW', 'BLUE', 'VERMILION', 'PURPLE', 'GREY', 'ARMS', 'CLASSES', 'CLUES', 'OLD_NAMES',
-           'arm', 'style', 'finish', 'show', 'says', 'numbers', 'tree', 'film']
+           'arm', 'style', 'finish', 'show', 'says', 'numbers', 'tree', 'film', 'strip', 'knob']
 
 # %% ../nbs/foundation/02_pages.ipynb #0750a063
 import textwrap
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -132,3 +133,39 @@ def film(
             out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         out.mux(stream.encode())
     return path
+
+# %% ../nbs/foundation/02_pages.ipynb #c748cf18
+def strip(
+    draw: Callable[[Axes, float], None],    # Draws the picture of one position
+    name: str,                              # What is turned
+    values: Sequence[float],                # Its positions
+    high: float = 2.4,                      # Inches
+) -> None:
+    "The positions of a knob, side by side."
+    fig, axes = plt.subplots(1, len(values), figsize=(9, high), sharey=True)
+    for ax, value in zip(axes, values):
+        draw(ax, value)
+        ax.set_title(f"{name} {value:g}")
+    for ax in axes[1:]:                                 # one scale and one legend for all
+        ax.set_ylabel("")
+        if ax.get_legend():
+            ax.get_legend().remove()
+
+# %% ../nbs/foundation/02_pages.ipynb #d985cda0
+def knob(
+    draw: Callable[[Axes, float], None],    # This and the others as in `strip`
+    name: str,
+    values: Sequence[float],
+) -> None:
+    "A slider that draws one picture anew. Without ipywidgets, a sentence in its place."
+    try:
+        from ipywidgets import SelectionSlider, interact
+    except ImportError:
+        return print("the knob needs ipywidgets (pip install ipywidgets); its positions stand above")
+    def turned(value):
+        "Drawn at every turn."
+        fig, ax = plt.subplots(figsize=(4, 3))
+        draw(ax, value)
+        plt.show()
+    positions = [(f"{value:g}", value) for value in values]
+    interact(turned, value=SelectionSlider(options=positions, description=name))

@@ -1,10 +1,17 @@
 """What pages share: one name and one colour each, a style, sentences and numbers."""
+import json
+import re
+import sys
+from importlib.util import find_spec
+from types import SimpleNamespace
+
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from helpers import PAGES, ROOT
 
 from infobottle_dfd.core import InputError
-from infobottle_dfd.pages import ARMS, CLASSES, CLUES, OLD_NAMES, arm, finish, numbers, says, show, style, tree
+from infobottle_dfd.pages import ARMS, CLASSES, CLUES, OLD_NAMES, arm, finish, knob, numbers, says, show, strip, style, tree
 
 
 def test_one_colour_and_one_name():
@@ -42,3 +49,49 @@ def test_what_is_said(capsys):
 def test_tree(tmp_path):
     tree(tmp_path, "a/b.mp4", c__d="text")
     assert (tmp_path / "a/b.mp4").read_bytes() == b"" and (tmp_path / "c/d").read_text() == "text"
+
+
+def test_a_strip_shows_every_position():
+    def draw(ax, v):
+        ax.plot([0, v], label="a line")
+        finish(ax, "time, s", "height, m")
+    strip(draw, "v", (1, 2.5))
+    seen = [(ax.get_title(), ax.get_ylabel(), bool(ax.get_legend())) for ax in plt.gcf().axes]
+    assert seen == [("v 1", "height, m", True), ("v 2.5", "", False)]          # one scale, one legend
+    plt.close()
+
+
+def test_a_knob_needs_no_ipywidgets(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)             # as if it were not installed
+    knob(lambda ax, v: None, "v", (1, 2))
+    assert "pip install ipywidgets" in capsys.readouterr().out and not plt.get_fignums()
+
+
+def test_a_knob_turns(monkeypatch):
+    "Through the positions of its strip, one picture at a time; `interact` is called as ipywidgets wants it."
+    if find_spec("ipywidgets"):
+        import ipywidgets
+        assert ipywidgets.SelectionSlider(options=[("1", 1), ("2", 2)], description="v").value == 1
+    slider, drawn = lambda options, description: (options, description), []
+    def interact(f, value):
+        assert value == ([("1", 1), ("2.5", 2.5)], "v")
+        for _, v in value[0]:
+            f(value=v)
+    monkeypatch.setitem(sys.modules, "ipywidgets", SimpleNamespace(SelectionSlider=slider, interact=interact))
+    monkeypatch.setattr(plt, "show", plt.close)
+    knob(lambda ax, v: drawn.append(v), "v", (1, 2.5))
+    assert drawn == [1, 2.5] and not plt.get_fignums()
+
+
+def test_knobs_stand_under_their_strips():
+    "At most five in the course; each is passed over by whoever runs the page, is stored without output, and turns what a strip has drawn."
+    turned = 0
+    for path in PAGES:
+        cells = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "code"]
+        source = ["".join(c["source"]) for c in cells]
+        for k, cell in enumerate(cells):
+            for draw in re.findall(r"^knob\((\w+),", source[k], re.M):
+                turned += path.parent == ROOT / "nbs"
+                assert source[k].startswith("#| eval: false\n") and not cell["outputs"], f"{path.name}: a knob that is run"
+                assert any(f"strip({draw}," in s for s in source[:k]), f"{path.name}: no strip above the knob of {draw}"
+    assert turned <= 5

@@ -21,16 +21,16 @@ from .manifest import Face
 def names(
     face: Face,             # One row
 ) -> list[tuple[str, str]]:
-    "What ties a row to others: its people and its video, else only itself."
+    "What ties a row to others: its people, its video and that video's source, else only itself."
     people = [("identity", p) for p in face.identity.split("+") if p]
-    video = [("video", face.video)] if face.video else []
-    return people + video or [("picture", os.path.abspath(face.path))]
+    videos = [("video", v) for v in dict.fromkeys((face.video, face.source)) if v]
+    return people + videos or [("picture", os.path.abspath(face.path))]
 
 # %% ../../nbs/faces/05_splits.ipynb #05-026
 def groups(
     rows: list[Face],       # Rows
 ) -> np.ndarray:            # Number of each row's group
-    "Rows that share a person or a video, directly or through other rows, are one group."
+    "Rows that share a person, video or source, directly or through other rows, are one group."
     number, ties = {}, []
     for i, r in enumerate(rows):
         ties += [(i, number.setdefault(n, len(number))) for n in names(r)]

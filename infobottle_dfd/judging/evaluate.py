@@ -90,7 +90,7 @@ def unseen(
     said += ["all are judged, as asked"] * bool(not left and any(m.any() for m in met.values()))
     kept = [r for r, d in zip(rows, drop) if not d]
     people = {p for r in kept for p in r.identity.split("+") if p} & {*saved["people"]}
-    films = {r.video for r in kept if r.video} & {*saved["videos"]}
+    films = {v for r in kept for v in (r.video, r.source) if v} & {*saved["videos"]}
     if left and (people or films):
         said.append(f"of the others {len(films)} videos and {len(people)} people bear names that "
                     "its training had, a hint and no more")

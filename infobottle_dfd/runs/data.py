@@ -47,6 +47,7 @@ def make_data(
                 "val": ClueFaces(1000, cfg.size, 10 * cfg.seed + 2, **plan),
                 "test": ClueFaces(2000, cfg.size, 3)}
         return sets | {c: ClueFaces(800, cfg.size, 4 + i, only=c) for i, c in enumerate(CLUES)}
+    marked = cfg.mode == "places"
     say = str if world()[0] else lambda note: tqdm.write(readable(note))
     rows = with_splits(listed := read_faces(cfg.data, cfg.group_by, say), cfg.data)
     if cfg.share < 1:
@@ -56,4 +57,8 @@ def make_data(
     notes = warning([r for r in listed if r.split]), twins(every, torch.cat([*pixels.values()]))
     for note in filter(None, notes):
         say(note)
-    return {name: FaceFiles(rows[name], cfg.size, p) for name, p in pixels.items()}
+    sets = {name: FaceFiles(rows[name], cfg.size, p, marked) for name, p in pixels.items()}
+    if marked and not sets["train"].masks.any():
+        raise InputError(f"{cfg.data}: not one fake to train on has a mask with a forged pixel; "
+                         f"--mode {cfg.mode} asks where fakes differ from their sources")
+    return sets

@@ -61,12 +61,17 @@ def draw_curves(
     ax, epochs = fig.subplots(1, 4), [h["epoch"] for h in history]
     for k in history[0]["train"]:
         ax[0].plot(epochs, [h["train"][k] for h in history], "o-", label=k)
-    ax[0].set(ylabel="loss terms, train"); ax[0].legend(frameon=False)
+    ax[0].set(ylabel="loss terms, train")
     ax[1].plot(epochs, [h["val"]["auc"] for h in history], "o-"); ax[1].set(ylabel="AUC, val")
-    for a, what in zip(ax[2:], ("alone", "added")):
-        a.plot(epochs, [h["val"]["information"].get(what, [math.nan]) for h in history], "o-")
-        a.set(ylabel=f"nats {what}, heads of training")
+    for a, what, name in zip(ax[2:], ("alone", "added"),
+                             ("I(z_i;y)", r"I(z_i;y\mid Z\setminus z_i)")):
+        known = zip(*(h["val"]["information"].get(what, [math.nan]) for h in history))
+        for i, line in enumerate(known, 1): a.plot(epochs, line, "o-", label=i)
+        a.set(ylabel=f"{what}, ${name}$ (nats)")
     for a in ax: a.set(xlabel="epoch")
+    for a, title in ((ax[0], None), (ax[2], "block")):  # above the lines, not over them
+        a.legend(title=title, loc="lower center", bbox_to_anchor=(.5, 1), ncol=4, frameon=False,
+                 fontsize=8, title_fontsize=8, columnspacing=1, handlelength=1.5)
     return fig
 
 # %% ../../nbs/runs/06_progress.ipynb #07-023
@@ -83,7 +88,7 @@ def table(
     lines += [f"AUC {c:10} {v:.4f}" for c, v in report.get("auc_per_clue", {}).items()]
     known = report.get("audit", {})
     each = (known.get(k, ()) for k in ("alone", "alone_se", "added", "added_se", "verdict"))
-    lines += [f"block {i:<8} alone {a:.3f} +- {s:.3f}, added {b:.3f} +- {t:.3f} nat: {word}"
+    lines += [f"block {i:<8} alone {a:.3f} ± {s:.3f}, added {b:.3f} ± {t:.3f} nat: {word}"
               for i, (a, s, b, t, word) in enumerate(zip(*each), 1)]
     lines += [f"blocks         not measured: {known['note']}"] if "note" in known else []
     lines += [f"seconds        {report['seconds']:.0f}", f"run folder     {report['run']}"]

@@ -70,11 +70,12 @@ def known(
         return {}
     rows = [r for name in ("train", "val") for r in sets[name].rows]
     every = sorted((name, *face) for name, part in sets.items()
-                   for face in zip(part.pixels.tolist(), part.y.tolist()))
+                   for face in zip(*(t.tolist() for t in (part.pixels, part.y, part.masks)
+                                     if t is not None)))
     return {"listing": listing(read_faces(cfg.data, cfg.group_by)),
             "pixels": hashlib.sha256(repr(every).encode()).hexdigest()[:16],
             "seen": {name: sets[name].pixels for name in ("train", "val")},
-            "videos": sorted({r.video for r in rows if r.video}),
+            "videos": sorted({v for r in rows for v in (r.video, r.source) if v}),
             "people": sorted({p for r in rows for p in r.identity.split("+") if p}),
             "framing": framing(cfg.data)}
 

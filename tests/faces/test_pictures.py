@@ -5,7 +5,7 @@ from torchvision.transforms.v2.functional import to_pil_image
 
 from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.manifest import Face
-from infobottle_dfd.faces.pictures import augment, check_pictures, load_face, twins
+from infobottle_dfd.faces.pictures import FaceFiles, augment, check_pictures, flip, load_face, mirror_and_shift, twins
 
 
 def test_pictures_are_rgb_and_square(tmp_path):
@@ -38,3 +38,43 @@ def test_the_same_pixels_under_two_names(tmp_path):
     assert "1 pictures have the pixels of another" in said and "1 of them of another split" in said and twins(rows[:2], check_pictures(rows[:2])) == ""
     with pytest.raises(InputError, match="the same pixels, listed as real and as fake"):
         twins(rows[:2] + [rows[2]._replace(label=1)], check_pictures(rows))
+
+
+def put_mask(path, mask):
+    "A grey picture."
+    to_pil_image(mask).save(path)
+    return str(path)
+
+
+def test_a_batch_tells_where_its_fakes_differ(tmp_path):
+    "Cropped like its face, scaled by the nearest neighbour; unknown, empty and real are all 0."
+    wide, mask = torch.zeros(3, 40, 60, dtype=torch.uint8), torch.zeros(1, 40, 60, dtype=torch.uint8)
+    wide[:, 10:20, 20:30], mask[:, 10:20, 20:30] = 255, 255
+    to_pil_image(wide).save(tmp_path / "wide.png")
+    small = put_mask(tmp_path / "small.png", mask[:, ::2, ::2])             # another size
+    black, grey = put_mask(tmp_path / "black.png", 0 * mask), put_mask(tmp_path / "grey.png", mask // 2)
+    rows = [Face(tmp_path / "wide.png", int(k > 0), mask=m) for k, m in enumerate((black, small, put_mask(tmp_path / "m.png", mask), black, grey, ""))]
+    data = FaceFiles(rows, 20, marked=True)
+    x, y, where = data[list(range(6))]
+    assert where.shape == (6, 1, 20, 20) and where.dtype == torch.uint8 and y.tolist() == [0, 1, 1, 1, 1, 1]
+    for k in (1, 2):                                                        # the white square lies under its mask
+        assert torch.equal(where[k, 0] > 0, x[k, 0] > 127) and set(where[k].unique().tolist()) == {0, 255} and where[k].count_nonzero() == 25
+    assert not where[[0, 3, 4, 5]].any() and (data.masks != 0).tolist() == [False, True, True, False, False, False]
+    assert len(FaceFiles(rows, 20)[[0, 1]]) == 2
+
+
+@pytest.mark.parametrize("name, label, word", [("gone.png", 1, "gone.png: No such file"), ("cut.png", 1, "cut.png: not a readable picture"), ("full.png", 0, "full.png: the mask of .*a real face, is not empty")])
+def test_masks_that_cannot_be(tmp_path, name, label, word):
+    "Missing, damaged, on a real face: one sentence with the file's name, before the first batch."
+    put_mask(tmp_path / "full.png", torch.full((1, 32, 32), 255, dtype=torch.uint8))
+    (tmp_path / "cut.png").write_bytes((tmp_path / "full.png").read_bytes()[:40])
+    with pytest.raises(InputError, match=word):
+        FaceFiles([Face(tmp_path / "full.png", label, mask=str(tmp_path / name))], marked=True)
+
+
+def test_a_mask_moves_with_its_picture():
+    "As a fourth channel, through flips and shifts, each face for itself."
+    x = torch.randint(0, 256, (40, 1, 32, 32), dtype=torch.uint8)
+    for move in (flip, mirror_and_shift):
+        both = move(x.expand(-1, 4, -1, -1))
+        assert torch.equal(both[:, :1], both[:, 3:]) and not torch.equal(both[:, 3:], x)

@@ -67,3 +67,14 @@ def test_no_video_of_a_flat_folder_stands_in_two_splits(tmp_path):
     parts = with_splits(read_faces(tmp_path), tmp_path)
     films = {name: {r.path.name[:5] + r.path.parent.name for r in part} for name, part in parts.items()}
     assert sum(map(len, films.values())) == 44 and len(set.union(*films.values())) == 44 and films["test"]
+
+
+def test_a_fake_and_its_source_are_one_group():
+    "Where no name of a person tells it, as in DFDC, the source does: in groups, in a cut, in the check for leaks."
+    real = [Face(f"r{k}", 0, video=f"real/{k}") for k in range(40)]
+    fake = [Face(f"f{k}", 1, video=f"fake/{k}", source=f"real/{k}") for k in range(40)]
+    assert (groups(real + fake)[:40] == groups(real + fake)[40:]).all()
+    for part in cut(real + fake, {"val": .2}).values():
+        assert {r.video for r in part if not r.label} == {r.source for r in part if r.label}
+    torn = [real[0]._replace(split="train"), fake[0]._replace(split="test")]
+    assert leaks(torn)["video"] == ["real/0"] and "real/0" in warning(torn)
