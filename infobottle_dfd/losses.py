@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TEMPERATURE', 'CALM', 'OBJECTIVES', 'soft_kl', 'local_information', 'global_information_loss', 'Witnesses',
            'confidence', 'cross_entropy', 'objective', 'AutomaticWeights', 'fixed_weights', 'Objective', 'AllHeads',
-           'Paper', 'Released', 'Calm', 'kind_of', 'make_objective']
+           'Paper', 'Released', 'Calm', 'make_objective']
 
 # %% ../nbs/07_losses.ipynb #04-002
 import torch
@@ -233,18 +233,6 @@ class Calm(Objective):
 OBJECTIVES = {"released": Released, "paper": Paper, "calm": Calm, "cross-entropy": Objective,
               "heads": AllHeads, "places": "infobottle_dfd.places:Places"}
 
-def kind_of(
-    mode: str,              # One of OBJECTIVES, or yours as package.module:Name
-) -> type[Objective]:
-    "The class of an objective. InputError if there is none."
-    way_out = f"choose one of {', '.join(OBJECTIVES)}, or your own subclass of Objective as module:Name"
-    made = OBJECTIVES.get(mode, mode)
-    if isinstance(made, str):
-        made = yours(made, "mode", way_out) if ":" in made else None
-    if not (isinstance(made, type) and issubclass(made, Objective)):
-        raise InputError(f"unknown mode '{mode}'; {way_out}")
-    return made
-
 def make_objective(
     mode: str,              # One of OBJECTIVES, or yours as package.module:Name
     n: int,                 # Number of blocks
@@ -254,7 +242,12 @@ def make_objective(
     **options,              # Of the objective, such as lil
 ) -> Objective:
     "An objective by name. InputError if there is none, or for an option that it does not have."
-    made = kind_of(mode)
+    way_out = f"choose one of {', '.join(OBJECTIVES)}, or your own subclass of Objective as module:Name"
+    made = OBJECTIVES.get(mode, mode)
+    if isinstance(made, str) and ":" in made:
+        made = yours(made, "mode", way_out)
+    if not (isinstance(made, type) and issubclass(made, Objective)):
+        raise InputError(f"unknown mode '{mode}'; {way_out}")
     for option in set(options) - set(made.options):
         if strict:
             raise InputError(f"{option} means nothing to mode {mode}; leave it away")

@@ -140,7 +140,7 @@ def train(
     start, lead, many = time.time(), world()[0] == 0, world()[1]
     old = out is not None and (Path(out) / "config.json").exists()
     learner = Learner(cfg, device, detector, objective, old)
-    sets = make_data(cfg) if sets is None else sets
+    sets = make_data(cfg, learner.objective.marks) if sets is None else sets
     if len(sets["train"]) < cfg.batch and many > 1:
         raise InputError(f"{len(sets['train'])} training images are less than one batch "
                          f"of {cfg.batch}; lower --batch")
@@ -175,7 +175,7 @@ def train(
                 keep(out, learner, cfg, history, seal)
                 tqdm.write(line(history[-1], cfg))
     first(None)                                         # process 0 has written best.pt
-    best = read_best(out, device)
+    best = read_best(out)
     learner.detector.load_state_dict(best["model"])
     report = {k: best[k] for k in ("trained_on", "epoch", "val_auc")}
     report |= test_report(learner.detector, sets, best["threshold"], cfg)

@@ -222,8 +222,8 @@ def measure(
         if "epoch" in races: epoch(b, batch, 8 if quick else 4096 if b.gpu else 96, many[0])
         if "parts" in races: parts(b, batch, many[0])
         if "compiled" in races and not quick: network(b, batch, 4 if b.gpu else 1, compiled=True)
-    if "few" in races: few(b)
-    if "stages" in races: stages(b)
+    for name, f in (("few", few), ("stages", stages)):
+        if name in races: f(b)
     matmul(b)
     load.append(os.getloadavg()[0])
     for batch in batches if "memory" in races else (): memory(b, batch, [] if quick else list(many))

@@ -81,7 +81,7 @@ def run(
         "One trial."
         words = {"arms": arm, "seeds": seed, "augment": args.augment, "epochs": args.epochs,
                  "split": args.split, "faces": args.faces, "masks": args.masks,
-                 "images": args.images, "judged": args.judged}
+                 "images": args.images, "judged": args.judged, "device": args.device}
         cfg = Config(images=args.images, size=48, epochs=args.epochs, seed=seed,
                      augment=args.augment, bf16=True, device=args.device)
         trial = load("experiments.trials:trial")

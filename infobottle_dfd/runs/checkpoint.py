@@ -26,7 +26,7 @@ from ..core import InputError, write
 from .config import Config, differing, settings_of, trained_on
 from .machine import world
 from .seal import must_match, read_best, read_state
-from .step import Learner
+from .step import Learner, objective_of
 
 KEEP = 300.                             # seconds between saves within an epoch
 
@@ -113,6 +113,8 @@ def keep(
                 "epoch": history[-1]["epoch"], "threshold": val["threshold"], "val_auc": val["auc"],
                 "film_threshold": val.get("film_threshold", val["threshold"]),
                 "trained_on": trained_on(cfg), **(seal or {})}
+        if learner.objective.marks:                     # its heads say where
+            best["objective"] = learner.objective.state_dict()
         write(out / "best.pt", lambda p: torch.save(best, p))
     lines = "".join(json.dumps(h) + "\n" for h in history)
     write(out / "metrics.jsonl", lambda p: p.write_text(lines))
@@ -123,25 +125,32 @@ class InBfloat16(ForgeryDetector):
     "A detector that computes in bfloat16 where that is safe, and answers in float32."
     def forward(
         self,
-        x: Tensor,      # Faces, RGB in [0, 1], (b c h w)
+        x: Tensor,                  # Faces, RGB in [0, 1], (b c h w)
+        at: str | None = None,      # As in ForgeryDetector
     ) -> Outputs:
         "Faces to named outputs."
         with torch.autocast(x.device.type, torch.bfloat16):
-            out = super().forward(x)
+            out = super().forward(x, at)
         return Outputs(*(t if t is None else t.float() for t in out))
 
 # %% ../../nbs/runs/05_checkpoint.ipynb #34385ed6
 def load_run(
     run: str | Path,                                # A run folder
     device: torch.device = torch.device("cpu"),     # Where to put the detector
-) -> tuple[ForgeryDetector, dict]:      # It; config, threshold, trained_on, epoch, val_auc, ...
+) -> tuple[ForgeryDetector, dict]:      # It; config, threshold, trained_on, epoch, val_auc, ...;
+                                        # the objective, where it says which places were changed
     "The best epoch of a run, ready to use, in its own precision. InputError if there is none."
-    saved = read_best(run, device)
+    saved = read_best(run)
     cfg = Config(**saved["config"])
     try:
         kind = InBfloat16 if cfg.bf16 else ForgeryDetector
         detector = kind(cfg.n, cfg.d, cfg.backbone)
         detector.load_state_dict(saved.pop("model"))
+        if "objective" in saved:
+            asked = objective_of(cfg, old=True)
+            asked.meet(detector, cfg.size)
+            asked.load_state_dict(saved["objective"])
+            saved["objective"] = asked.to(device).eval()
     except Exception as e:                              # weights of another network
         raise InputError(f"{Path(run) / 'best.pt'}: not a detector of this version of the package "
                          f"({type(e).__name__}); train it again") from None

@@ -15,7 +15,6 @@ from ..faces.clues import CLUES, ClueFaces
 from ..faces.manifest import Face, read_faces
 from ..faces.pictures import FaceFiles, check_pictures, twins
 from ..faces.splits import cut, warning, with_splits
-from ..losses import kind_of
 from .config import Config
 from .machine import world
 
@@ -37,9 +36,9 @@ def some(
 # %% ../../nbs/runs/07_data.ipynb #07-010
 def make_data(
     cfg: Config,                # Settings
+    marked: bool = False,       # Whether an objective asks where fakes differ from their sources
 ) -> dict[str, Dataset]:        # "train", "val", "test", and one set per clue for ClueFaces
     "The data sets of a run."
-    marked = kind_of(cfg.mode).marks
     if cfg.data is None:
         plan = {"leave_out": cfg.leave_out, "shortcut": cfg.shortcut}
         sets = {"train": ClueFaces(cfg.images, cfg.size, 10 * cfg.seed + 1, **plan,
@@ -47,7 +46,6 @@ def make_data(
                 "val": ClueFaces(1000, cfg.size, 10 * cfg.seed + 2, **plan),
                 "test": ClueFaces(2000, cfg.size, 3)}
         return sets | {c: ClueFaces(800, cfg.size, 4 + i, only=c) for i, c in enumerate(CLUES)}
-    marked = cfg.mode == "places"
     say = str if world()[0] else lambda note: tqdm.write(readable(note))
     rows = with_splits(listed := read_faces(cfg.data, cfg.group_by, say), cfg.data)
     if cfg.share < 1:

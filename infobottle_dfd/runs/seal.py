@@ -102,16 +102,15 @@ def must_be_sound(
 BEST = {"model": dict, "config": dict, "epoch": int, "threshold": float, "trained_on": str}
 
 def read_best(
-    run: str | Path,                                # A run folder
-    device: torch.device = torch.device("cpu"),     # Where to put its tensors
-) -> dict:                          # model, config, epoch, threshold, film_threshold, trained_on, ...
+    run: str | Path,                # A run folder
+) -> dict:                          # On the CPU: model, config, epoch, threshold, film_threshold, trained_on, ...
     "best.pt, its settings those of config.json. InputError if there is none, or if it is damaged."
     path = Path(run) / "best.pt"
     if not path.is_file():
         raise InputError(f"{run}: no trained detector here (best.pt is missing); "
                          "name a folder made by infobottle-train")
     try:
-        saved = read_state(path, BEST, device)
+        saved = read_state(path, BEST)
         saved["config"] = asdict(settings_of(saved["config"]).check())
         must_be_sound(saved)
     except Exception as e:                              # a damaged file can raise anything

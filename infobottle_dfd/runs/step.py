@@ -191,10 +191,8 @@ class Learner(nn.Module):
         with torch.autocast(x.device.type, torch.bfloat16, enabled=cfg.bf16):
             x = vary(torch.cat([x, *where], 1), cfg)
             x, where = x[:, :3], x[:, 3:]
-            if asked.marks:
-                goal.append(asked.targets(where, y))
-            if cfg.mixup:
-                x, *goal = mix(x, y, cfg.mixup, *goal[1:])
+            if asked.marks: goal.append(asked.targets(where, y))
+            if cfg.mixup: x, *goal = mix(x, y, cfg.mixup, *goal[1:])
             x = x.contiguous(memory_format=torch.channels_last) if cfg.bf16 else x
             out = self.detector(x) if asked.at is None else self.detector(x, asked.at)
         read = {k: everyone(getattr(out, k).float(), -4 if k == "maps" else -2) for k in asked.reads}

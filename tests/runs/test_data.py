@@ -47,11 +47,11 @@ def marked(folder, tmp_path, fill):
 
 def test_places_ask_for_masks(face_folder, tmp_path):
     "Faces with masks come marked; without one mask, or with black ones alone, they are refused; other modes never look."
-    x, y, where = make_data(marked(face_folder, tmp_path, 255))["train"][[0, 1, 2, 3]]
+    x, y, where = make_data(marked(face_folder, tmp_path, 255), True)["train"][[0, 1, 2, 3]]
     assert x.shape == (4, 3, 32, 32) and torch.equal(where.flatten(1).any(1).long(), y)
     for cfg in (Config(data=str(face_folder), size=32, mode="places"), marked(face_folder, tmp_path, 0)):
         with pytest.raises(InputError, match="not one fake to train on has a mask"):
-            make_data(cfg)
+            make_data(cfg, True)
         assert len(make_data(replace(cfg, mode="calm"))["train"][[0]]) == 2
 
 
@@ -59,9 +59,9 @@ def test_masks_are_sealed(face_folder, tmp_path):
     "A mask exchanged under its name is another data set, for a run that reads it."
     cfg, kept = marked(face_folder, tmp_path, 255), {}
     for mode in ("places", "calm"):
-        kept[mode] = known(cfg, make_data(replace(cfg, mode=mode)))
+        kept[mode] = known(cfg, make_data(replace(cfg, mode=mode), mode == "places"))
     mask = next(tmp_path.glob("[0-9]*.png"))
     to_pil_image(torch.full((1, 48, 48), 255, dtype=torch.uint8)).save(mask)
     for mode in kept:
-        now = known(cfg, make_data(replace(cfg, mode=mode)))
+        now = known(cfg, make_data(replace(cfg, mode=mode), mode == "places"))
         assert (now["pixels"] != kept[mode]["pixels"]) == (mode == "places") and now["listing"] == kept[mode]["listing"]
