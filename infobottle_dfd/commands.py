@@ -99,7 +99,7 @@ def train() -> None:
         "Train; one process speaks."
         asked = settings()
         text = load("runs.progress:table")(load("training:fit")(*asked))
-        if os.environ.get("WORLD_SIZE", "1") == "1" or os.environ["RANK"] == "0":
+        if os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0":
             print(readable(text))
     command(run)
 

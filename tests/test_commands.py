@@ -70,6 +70,10 @@ def test_half_of_torchrun(call, monkeypatch, few_faces, env):
     for k, v in env.items():
         monkeypatch.setenv(k, v)
     one_sentence(*call("train", "--images", 64, *TRAIN), "start with torchrun, or unset WORLD_SIZE")
+    for rank in ("2", "7", "-1", "x"):                                # torch waited half an hour
+        for k, v in {"WORLD_SIZE": "2", "RANK": rank, "MASTER_ADDR": "localhost", "MASTER_PORT": "29577"}.items():
+            monkeypatch.setenv(k, v)
+        one_sentence(*call("train", "--images", 64, *TRAIN), f"RANK is '{rank}', none of the 2 processes")
     monkeypatch.delenv("WORLD_SIZE")
     monkeypatch.setenv("RANK", "1")                                 # of something else: a run alone speaks
     assert "run folder" in call("train", "--images", 64, *TRAIN)[1]
@@ -80,3 +84,10 @@ def test_names_that_are_not_utf_8_are_printed(call, face_folder, few_faces):
     assert status == 0 and "d?" in out
     shutil.copytree(face_folder, os.fsdecode(b"\xff"))
     assert call("evaluate", "--data", os.fsdecode(b"\xff"), "--run", os.fsdecode(b"d\xe9"), "--picture", "o.png", "--json", "o.json")[0] == 0
+
+
+def test_a_finished_run_is_told_wherever(call, run_folder, monkeypatch):
+    "Its table was a KeyError where something else had set WORLD_SIZE."
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "01")
+    assert "test AUC" in call("train", "--out", run_folder, "--resume")[1]

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from ..core import InputError
 from .folders import is_video
 from .packets import Index, counted, extra, film_of, index, opened, sought
-from .stills import decode, unseen
+from .stills import decode, eight_bits, unseen
 
 # %% ../../nbs/faces/15_video.ipynb #06-011
 SAMPLING = "middles of equal stretches of time"     # kept with the crops: another rule, other crops
@@ -57,7 +58,9 @@ def shown(
     "A frame in square pixels, upright."
     ratio = float(stream.sample_aspect_ratio or 1)
     wide = round(frame.width * ratio) if .1 < ratio < 10 else frame.width
-    picture = frame.to_ndarray(format="rgb24", width=wide, height=frame.height)
+    clear = any(part.is_alpha for part in frame.format.components)     # white paper shows there
+    picture = frame.to_ndarray(format="rgba" if clear else "rgb24", width=wide, height=frame.height)
+    picture = np.asarray(eight_bits(Image.fromarray(picture))) if clear else picture
     side = [d for d in frame.side_data if d.type.name == "DISPLAYMATRIX"]
     if not side:
         return picture

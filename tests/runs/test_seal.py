@@ -70,7 +70,7 @@ def test_json_of_any_shape(call, run, shape):
 WRONG = [None, 7, "text", [1], {}, {"model": 1}, float("nan"), torch.ones(3), True]
 
 
-@pytest.mark.parametrize("key", ["model", "config", "threshold", "film_threshold", "trained_on", "epoch", "seen", "videos", "people", "framing", "listing"])
+@pytest.mark.parametrize("key", ["model", "config", "threshold", "film_threshold", "trained_on", "epoch", "seen", "videos", "people", "framing", "listing", "val_auc", "pixels"])
 def test_best_of_any_kind(call, run, face_folder, key):
     saved = torch.load(run / "best.pt", weights_only=True)
     for wrong in WRONG:
@@ -138,3 +138,34 @@ def test_a_report_of_another_kind_is_made_anew(call, run):
     report = json.loads((run / "test.json").read_text())
     (run / "test.json").write_text(json.dumps(report | {"auc_per_clue": "x"}))
     assert call("train", "--out", run, "--resume")[0] == 0 and json.loads((run / "test.json").read_text())["auc"] == report["auc"]
+
+
+def test_what_a_run_has_seen_is_of_one_kind(call, run, face_folder):
+    "A sparse list of pixels, or a third one, ended in a traceback."
+    saved = torch.load(run / "best.pt", weights_only=True)
+    numbers = saved["seen"]["train"]
+    for seen in ({"val": numbers.to_sparse()}, {"val": numbers[None]}, {"test": "text"}, {"test": numbers}):
+        torch.save(saved | {"seen": saved["seen"] | seen}, run / "best.pt")
+        one_sentence(*call("evaluate", "--data", face_folder, "--run", run), "what it has seen is of another kind")
+    for cut in ({"detector": {}}, {"frames": True}, {"margin": 1}, {"source": "x"}):
+        torch.save(saved | {"framing": cut}, run / "best.pt")
+        one_sentence(*call("predict", next((face_folder / "real").iterdir()), "--run", run), "best.pt: not a detector of this version")
+
+
+@pytest.mark.parametrize("what", [{"alone": [b"x"]}, {"alone": b"\xff"}, {"alone": [torch.ones(3)] * 2}], ids=str)
+def test_a_history_that_cannot_be_written(call, run, what):
+    state = torch.load(run / "last.pt", weights_only=True)
+    state["history"][0]["val"]["information"] |= what
+    torch.save(state, run / "last.pt")
+    (run / "test.json").unlink()
+    one_sentence(*call("train", "--out", run, "--resume"), "last.pt: no state of this version")
+
+
+@pytest.mark.parametrize("what", [{"audit": 7}, {"audit": {"alone": 7}}, {"seconds": 10 ** 400}, {"trained_on": None}, {"trained_on": 0, "auc": [1]}], ids=str)
+def test_a_report_that_cannot_be_told_is_made_anew(call, run, what):
+    "A number of 400 digits, an audit of another kind: tracebacks."
+    report = json.loads((run / "test.json").read_text())
+    changed = {k: v for k, v in (report | what).items() if v is not None}
+    (run / "test.json").write_text(json.dumps(changed))
+    status, out, _ = call("train", "--out", run, "--resume")
+    assert status == 0 and "test AUC" in out and json.loads((run / "test.json").read_text())["audit"] == report["audit"]
