@@ -47,7 +47,7 @@ def by_video(
 def units(
     rows: list[Face],               # Rows
 ) -> tuple[list[int], str, str]:    # Unit of each row; what units are; what that passes over
-    "What counts as independent: connected people, or, where those are too few, videos, or pictures."
+    "What is independent: connected people, or, where those are too few, videos, or pictures."
     y, tied = [r.label for r in rows], groups(rows).tolist()
     films = groups([r._replace(identity="") for r in rows]).tolist()
     name = "videos" if any(r.video for r in rows) else "pictures"
