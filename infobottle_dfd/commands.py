@@ -38,6 +38,8 @@ class Prepare:
     # Pictures of a folder that are one video: none, stem, folder, or a regular expression
     group_by: str | None = None
     reader: str | None = None       # Where a folder holds several sets: one of them, as dfd
+    # Of a film: one person, all of them, or the largest face of every frame
+    faces: str = "one"
 
 # %% ../nbs/foundation/03_commands.ipynb #76d2756d
 def prepare() -> None:

@@ -91,7 +91,7 @@ def test_an_animation_says_what_was_not_looked_at(tmp_path, face):
 def test_one_decoder_for_all(tmp_path, face):
     "What training sees of a picture is what prepare and predict see."
     Image.fromarray(face[..., 0].astype(np.uint16) * 257).save(tmp_path / "a.png")
-    (_, shot), = frames(tmp_path / "a.png", 1)
+    (_, shot, *_), = frames(tmp_path / "a.png", 1)
     assert np.array_equal(shot, decode(tmp_path / "a.png")) and torch.equal(load_face(tmp_path / "a.png", 96).permute(1, 2, 0), torch.from_numpy(shot.copy()))
 
 
