@@ -40,6 +40,8 @@ class Prepare:
     reader: str | None = None       # Where a folder holds several sets: one of them, as dfd
     # Of a film: one person, all of them, or the largest face of every frame
     faces: str = "one"
+    # Where fakes differ: auto (from their sources, or masks that come with the set) or none
+    masks: str = "auto"
 
 # %% ../nbs/foundation/03_commands.ipynb #76d2756d
 def prepare() -> None:

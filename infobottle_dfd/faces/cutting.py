@@ -37,6 +37,8 @@ def check(
         raise InputError(f"unknown format '{args.format}'; choose jpg or png")
     if args.faces not in ("one", "all", "largest"):
         raise InputError(f"unknown faces '{args.faces}'; choose one, all or largest")
+    if args.masks not in ("auto", "none"):
+        raise InputError(f"unknown masks '{args.masks}'; choose auto or none")
     for name, (least, most) in LIMITS.items():
         if not least <= (value := getattr(args, name)) <= most:
             raise InputError(f"{name} is {value}; it must be from {least} to {most:.0f}")
