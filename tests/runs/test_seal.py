@@ -2,9 +2,9 @@
 import json
 import random
 import shutil
-import subprocess
-import sys
+import time
 from dataclasses import asdict
+from multiprocessing import Pipe, get_context
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from helpers import one_sentence, same
 from infobottle_dfd.core import InputError
 from infobottle_dfd.runs.checkpoint import load_run
 from infobottle_dfd.runs.config import Config
+from infobottle_dfd.runs.seal import locked
 
 pytestmark = pytest.mark.usefixtures("few_faces")
 
@@ -75,6 +76,11 @@ def test_best_of_any_kind(call, run, face_folder, key):
     saved = torch.load(run / "best.pt", weights_only=True)
     for wrong in WRONG:
         torch.save(saved | {key: wrong}, run / "best.pt")
+        try:
+            load_run(run)
+        except InputError as e:                                     # which every command hands on
+            assert "best.pt" in str(e) and "\n" not in str(e)
+            continue
         for command in (("evaluate", "--data", face_folder), ("predict", next((face_folder / "real").iterdir()), "--crops")):
             status, out, err = call(*command, "--run", run)
             assert status == 0 or one_sentence(status, out, err, "best.pt") is None
@@ -98,12 +104,17 @@ def test_last_of_any_kind(call, run, key):
 def test_one_writer(call, run, tmp_path):
     (run / "test.json").unlink()
     before = {p.name: p.read_bytes() for p in run.iterdir()}
-    held = subprocess.Popen([sys.executable, "-c", "import sys, time; from pathlib import Path; from infobottle_dfd.runs.seal import locked\n"
-                             "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)", run], stdout=subprocess.PIPE)
-    assert held.stdout.readline() == b"held\n"
+    here, there = Pipe()
+
+    def hold():
+        with locked(run):
+            there.send("held")
+            time.sleep(60)
+    (held := get_context("fork").Process(target=hold)).start()
+    assert here.recv() == "held"
     one_sentence(*call("train", "--resume", "--out", run), "another process is training into it")
     assert {p.name: p.read_bytes() for p in run.iterdir() if p.name != ".lock"} == before
-    held.kill(), held.wait()
+    held.kill(), held.join()
     assert call("train", "--resume", "--out", run)[0] == 0 and not (run / ".lock").exists()
 
 
