@@ -38,6 +38,10 @@ class Prepare:
     # Pictures of a folder that are one video: none, stem, folder, or a regular expression
     group_by: str | None = None
     reader: str | None = None       # Where a folder holds several sets: one of them, as dfd
+    # Of a film: one person, all of them, or the largest face of every frame
+    faces: str = "one"
+    # Where fakes differ: auto (from their sources, or masks that come with the set) or none
+    masks: str = "auto"
 
 # %% ../nbs/foundation/03_commands.ipynb #76d2756d
 def prepare() -> None:
@@ -99,7 +103,7 @@ def train() -> None:
         "Train; one process speaks."
         asked = settings()
         text = load("runs.progress:table")(load("training:fit")(*asked))
-        if os.environ.get("WORLD_SIZE", "1") == "1" or os.environ["RANK"] == "0":
+        if os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0":
             print(readable(text))
     command(run)
 

@@ -132,6 +132,10 @@ def must_have_folder(
             raise InputError(f"{path}: its folder does not exist; make it first")
         if other := taken.get(real := os.path.realpath(path)):
             raise InputError(f"{path}: is the same file as {other}; name another")
+        rights = [real] * os.path.exists(real) or [os.path.dirname(real)]
+        rights += [os.path.dirname(real)] * os.path.isfile(real)        # a draft is written there
+        if not all(os.access(p, os.W_OK) for p in rights):
+            raise InputError(f"{path}: may not be written by you; name another, or ask for the right")
         taken[real] = path
 
 # %% ../nbs/foundation/01_core.ipynb #c6223e25

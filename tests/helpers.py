@@ -2,11 +2,14 @@
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import av
 import numpy as np
 import torch
+
+from infobottle_dfd.faces.clues import ClueFaces
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(p for p in (ROOT / "nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
@@ -47,11 +50,16 @@ def same_last(*runs):
     return same(*(torch.load(run / "last.pt", weights_only=True)["model"] for run in runs))
 
 
-def draw_few(monkeypatch):
-    "Let runs draw at most 128 faces a set."
+@cache
+def drawn(*args, **options):
+    "Drawn faces, once for all tests of a process."
+    return ClueFaces(*args, **options)
+
+
+def draw_few(monkeypatch, few=8):
+    "Let runs draw at most 128 faces to learn from, and few to judge by: too few for an audit, which takes a second."
     from infobottle_dfd.runs import data
-    real = data.ClueFaces
-    monkeypatch.setattr(data, "ClueFaces", lambda count, *a, **k: real(min(count, 128), *a, **k))
+    monkeypatch.setattr(data, "ClueFaces", lambda count, *a, **k: drawn(count if count <= 128 else few, *a, **k))
 
 
 def many_rows(face_folder, path, times, val=0):

@@ -121,3 +121,13 @@ def test_a_module_that_leaves_does_not_end_the_command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="mode 'exits:x': SystemExit: 0; say which"):
         yours("exits:x", "mode", "say which")
+
+
+def test_rights_are_asked_for_before_the_work(tmp_path, monkeypatch):
+    "A protected report was replaced; a folder that may not be written cost all the work before."
+    monkeypatch.setattr(os, "access", lambda p, how: not str(p).endswith("protected"))
+    (tmp_path / "is protected").touch(), (tmp_path / "protected").mkdir(), (tmp_path / "protected/old").touch()
+    for name in ("is protected", "protected/new", "protected/old"):
+        with pytest.raises(InputError, match="may not be written by you"):
+            must_have_folder(tmp_path / name)
+    must_have_folder(tmp_path / "free", Path("/dev/null"))

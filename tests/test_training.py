@@ -36,11 +36,12 @@ def small_run(tmp_path_factory):
     "The folder and the report of a run on drawn faces."
     out = tmp_path_factory.mktemp("runs") / "small"
     with pytest.MonkeyPatch.context() as m:
-        draw_few(m)
+        draw_few(m, 60)
         return out, fit(SMALL, out)
 
 
-def test_same_seed_same_run(tmp_path, small_run):
+def test_same_seed_same_run(tmp_path, small_run, monkeypatch):
+    draw_few(monkeypatch, 60)
     (out, a), b = small_run, fit(SMALL, tmp_path / "b")
     different = {"seconds", "run"}
     assert {k: v for k, v in a.items() if k not in different} == {k: v for k, v in b.items() if k not in different}
@@ -99,12 +100,13 @@ def test_torchrun(tmp_path, face_folder):
     assert report["images"] == len(with_splits(read_faces(face_folder), face_folder)["test"])
 
 
-def test_a_run_ends_with_the_audit_of_its_best_epoch(small_run):
+def test_a_run_ends_with_the_audit_of_its_best_epoch(small_run, monkeypatch):
     "By fresh heads on val: all of it in test.json, a line a block at the end; and it can be had again from best.pt."
     out, report = small_run
+    draw_few(monkeypatch, 60)
     val = make_data(SMALL)["val"]
     again = audit(score(load_run(out)[0], val, z=True).z, val.y, shuffles=5, pairs=False)
-    assert report["audit"] == vars(again) == json.loads((out / "test.json").read_text())["audit"] and again.faces == 128
+    assert report["audit"] == vars(again) == json.loads((out / "test.json").read_text())["audit"] and again.faces == 60
     assert [s.rsplit(" ", 1)[1] for s in table(report).splitlines() if "nat: " in s] == again.verdict
 
 
@@ -123,6 +125,7 @@ def test_the_audit_of_val_leaves_the_dice_alone(face_folder):
     assert "block 2" in val_audit(detector, FaceFiles(rows, 32), cfg)["note"]
 
 
+@pytest.mark.slow
 def test_the_audit_of_val_is_quick(figure):
     "On as many faces and blocks as in the default run."
     detector, val = ForgeryDetector(), ClueFaces(1000, 64, seed=2)

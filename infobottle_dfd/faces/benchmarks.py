@@ -37,6 +37,9 @@ def plain(
     must_agree(rows, source)
     rows = [r._replace(video=r.video or r.path.as_posix()) if is_video(r.path) else r for r in rows]
     must_be_distinct(rows, source)
+    if lost := [r for r in rows if r.mask and not Path(r.mask).is_file()]:
+        raise InputError(f"{lost[0].mask}: no such file, though {source} names it as the mask of "
+                         f"{lost[0].path}")
     notes += missing([str(r.path) for r in rows if not r.path.is_file()], "files")
     return Found(source.name, [r for r in rows if r.path.is_file()], notes, {})
 

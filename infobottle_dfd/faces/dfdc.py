@@ -21,11 +21,12 @@ def dfdc_preview(
     root: Path,         # Holds dataset.json, or a folder with it
 ) -> Found:
     "DFDC-Preview. InputError for a description that lacks label or set."
-    if not (described := [*root.glob("dataset.json"), *root.glob("*/dataset.json")]):
+    if not (found := [*root.glob("dataset.json"), *root.glob("*/dataset.json")]):
         raise InputError(f"{root}: no dataset.json here")
-    root = described[0].parent
-    files, rows, gone = by_name(root), [], []
-    for name, about in read_json(root / "dataset.json").items():
+    root = found[0].parent
+    files, rows, gone, described = by_name(root), [], [], read_json(root / "dataset.json")
+    clips = {Path(name).stem: name for name, v in described.items() if v.get("label") == "real"}
+    for name, about in described.items():
         label, split = about.get("label"), about.get("set")
         if label not in ("real", "fake") or split not in ("train", "test"):
             raise InputError(f"{root / 'dataset.json'}: '{name}' lacks label (real or fake) "
@@ -36,8 +37,10 @@ def dfdc_preview(
         actors = (about.get("target_id"), about.get("swapped_id"))
         people = {str(a) for a in actors if a not in (None, "")}
         method = name.split("/")[0] if label == "fake" else ""
+        source = str(about.get("source_video") or "")       # a clip, or the recording it is from
+        clip = f"{Path(source).stem}_{Path(name).stem.split('_')[-1]}"
         rows.append(Face(path, int(label == "fake"), split, name, "+".join(sorted(people)), method,
-                         source=str(about.get("source_video") or "")))
+                         source=clips.get(Path(source).stem) or clips.get(clip) or source))
     notes = missing(gone, "videos of dataset.json")
     return Found("DFDC-Preview", rows, notes,
                  {("real", "all"): 1131, ("all fakes", "all"): 4119})

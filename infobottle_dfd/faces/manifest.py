@@ -10,6 +10,7 @@ __all__ = ['COLUMNS', 'MORE', 'Face', 'lines', 'read_manifest', 'write_manifest'
 import csv
 import hashlib
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,11 @@ class Face(NamedTuple):
     method: str = ""        # Kind of forgery; may be empty
     mask: str = ""          # Grey picture, light where it was forged; may be empty
     source: str = ""        # Video that it was made from; may be empty
+
+    @property
+    def film(self) -> str:
+        "Name of the film: `video` without the number of a person in it, as clip of clip#2."
+        return re.sub(r"#\d+$", "", self.video)
 
 # %% ../../nbs/faces/04_manifest.ipynb #700fbfb5
 def lines(

@@ -50,18 +50,22 @@ class Index(NamedTuple):
     keys: list[int]         # Times of frames that need no other
     promised: int           # Frames that the header speaks of
     unit: float             # Of its times, seconds
+    rate: float             # Frames a second, on average, as the header says
     sure: bool              # It can be jumped in: MP4 and Matroska with a time for every packet
 
 def index(
     path: Path,     # A film
 ) -> Index:
     "Its frames and key frames, without decoding one."
-    av, times, keys, packets = extra("av"), [], [], 0
+    av, times, keys, packets, end = extra("av"), [], [], 0, 0.
     with opened(path) as file:
         stream = film_of(file)
         listed = "mov" in file.format.name and len(stream.index_entries)
         try:
-            for p in file.demux(stream):
+            for p in file.demux():
+                end = max(end, float(((p.pts or 0) + (p.duration or 0)) * p.time_base))
+                if p.stream is not stream:                  # sound may be longer
+                    continue
                 packets += p.size > 0
                 if p.size and p.is_keyframe and p.pts is not None:
                     keys.append(p.pts)
@@ -70,10 +74,13 @@ def index(
         except av.FFmpegError:
             pass                                            # it ends here
         promised = (listed or stream.frames) - packets + len(times)
-        unit = float(stream.time_base)
+        unit, rate = float(stream.time_base), float(stream.average_rate or 25)
+        first, whole = ((t or 0) / av.time_base for t in (file.start_time, file.duration))
+        if not (listed or stream.frames) and whole - end > 1:       # as many as its length speaks of
+            promised = round(len(times) * (whole - first) / max(end - first, unit))
         jumps = any(kind in file.format.name for kind in ("mov", "matroska"))
     sure = jumps and None not in times and len(set(times)) == len(times) and bool(keys)
-    return Index(sorted(times) if sure else times, sorted(keys), promised, unit, sure)
+    return Index(sorted(times) if sure else times, sorted(keys), promised, unit, rate, sure)
 
 # %% ../../nbs/faces/14_packets.ipynb #f87b29fa
 def decoded(

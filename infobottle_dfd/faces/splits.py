@@ -21,9 +21,9 @@ from .manifest import Face
 def names(
     face: Face,             # One row
 ) -> list[tuple[str, str]]:
-    "What ties a row to others: its people, its video and that video's source, else only itself."
+    "What ties a row to others: its people, its film and that film's source, else only itself."
     people = [("identity", p) for p in face.identity.split("+") if p]
-    videos = [("video", v) for v in dict.fromkeys((face.video, face.source)) if v]
+    videos = [("video", v) for v in dict.fromkeys((face.film, face.source)) if v]
     return people + videos or [("picture", os.path.abspath(face.path))]
 
 # %% ../../nbs/faces/05_splits.ipynb #05-026

@@ -6,6 +6,7 @@
 __all__ = ['FORMATS', 'eight_bits', 'decode', 'unseen']
 
 # %% ../../nbs/faces/06_stills.ipynb #2551c9a1
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
@@ -16,15 +17,18 @@ from ..core import InputError
 
 # %% ../../nbs/faces/06_stills.ipynb #9ab38a49
 def eight_bits(
-    picture: Image.Image,       # Of any mode
-) -> Image.Image:               # RGB
+    picture: Image.Image,                   # Of any mode
+    tags: Mapping[int, object] = {},        # Of a TIFF: 262, which number is white; 339, of what kind
+) -> Image.Image:                           # RGB
     "The picture with eight bits a channel. InputError for numbers whose white is unknown."
     if picture.mode.startswith("I;16"):
         grey = np.asarray(picture).astype(np.uint32)
+        grey = 65535 - grey if tags.get(262) == 0 else grey
+        grey[grey == picture.info.get("transparency", -1)] = 65535      # white paper shows there
         picture = Image.fromarray(((grey + 128) // 257).astype(np.uint8))
-    if picture.mode in ("I", "F"):
-        raise InputError("its pixels are 32-bit numbers, and which of them is white it does not "
-                         "say; save it with 8 bits a channel")
+    if picture.mode in ("I", "F") or 2 in np.atleast_1d(tags.get(339, 1)):
+        raise InputError("its pixels are 32-bit numbers, or signed ones, and which of them is white "
+                         "it does not say; save it with 8 bits a channel")
     if picture.has_transparency_data:
         over = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
@@ -39,7 +43,7 @@ def decode(
     "A picture, upright. InputError if it is damaged, too large, or of a kind that is not known."
     try:
         with Image.open(path, formats=FORMATS) as file:
-            return np.asarray(eight_bits(ImageOps.exif_transpose(file)))
+            return np.asarray(eight_bits(ImageOps.exif_transpose(file), getattr(file, "tag_v2", {})))
     except InputError as e:
         raise InputError(f"{path}: {e}") from None
     except (MemoryError, Image.DecompressionBombError):

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 
 from ..commands import Evaluate
-from ..core import (InputError, must_be_picture, must_have_folder, save_picture,
+from ..core import (InputError, must_be_picture, must_have_folder, readable, save_picture,
                                  write_json)
 from ..faces.manifest import Face, listing, read_faces
 from ..faces.pictures import FaceFiles, check_pictures, twins
 from ..faces.splits import with_splits
 from .levels import units
 from .metrics import block_audit, score
-from .tables import cell, cross, draw
+from .tables import cell, cross, draw, show
 from ..runs.checkpoint import load_run
 from ..runs.config import own_files
 from ..runs.machine import facts, pick_device
@@ -153,9 +153,13 @@ def evaluate(
             cells.append({"run": str(run), "data": str(data), "split": args.split,
                           "split_rule": rule, "origin": kin, "in_dataset": kin != "cross",
                           "overlap": overlap, **cell(rows, out.p, saved), **known, **facts(device)})
-    if args.json:
-        write_json(args.json, cells[0] if len(cells) == 1 else
-                   {"cells": cells, "cross_auc": cross(cells)})
-    if args.picture:
-        save_picture(args.picture, draw(cells))
+    try:
+        if args.json:
+            write_json(args.json, cells[0] if len(cells) == 1 else
+                       {"cells": cells, "cross_auc": cross(cells)})
+        if args.picture:
+            save_picture(args.picture, draw(cells))
+    except OSError:                                     # a full disk: the numbers are not lost
+        print(readable(show(cells)), flush=True)
+        raise
     return cells

@@ -12,6 +12,9 @@ import numpy as np
 from scipy.stats import norm
 from torch import Tensor
 
+from ..held_out import as_codes
+from .metrics import judged
+
 # %% ../../nbs/judging/02_intervals.ipynb #3ff75ca3
 def influence(
     y: Tensor | np.ndarray,         # Labels, (b)
@@ -19,8 +22,8 @@ def influence(
     units: Sequence[str | int],     # What is independent as a whole: the film of each face, (b)
 ) -> tuple[float, np.ndarray]:
     "AUC, and how far each unit moves it; the sum of their squares is its variance."
-    (_, unit), (_, rank) = (np.unique(v, return_inverse=True) for v in (units, p))
-    y = np.asarray(y)
+    y, p = judged(y, p)
+    unit, rank = as_codes(units, len(y), "units"), np.unique(p, return_inverse=True)[1]
     real, fake = (np.bincount(rank[y == k], minlength=rank.max() + 1) for k in (0, 1))
     over_real = (real.cumsum() - real / 2) / real.sum()             # ties count half
     under_fake = 1 - (fake.cumsum() - fake / 2) / fake.sum()
@@ -36,7 +39,8 @@ def enough(
     units: Sequence[str | int],                 # What is independent as a whole, (b)
 ) -> float:                                     # Of the class that has fewer; 0 for fewer than five
     "How many units of one size the units are worth."
-    faces = [np.unique(np.asarray(units)[np.asarray(y) == k], return_counts=True)[1] for k in (0, 1)]
+    unit = as_codes(units, len(y), "units")
+    faces = [np.unique(unit[np.asarray(y) == k], return_counts=True)[1] for k in (0, 1)]
     if min(map(len, faces)) < LEAST:
         return 0.
     return float(min(f.sum() ** 2 / (f ** 2).sum() for f in faces))

@@ -90,7 +90,7 @@ def look(
     seen, said, read, several, shots = [], [], 0, 0, frames(file, cut.frames)
     while True:
         try:
-            position, shot = next(shots)
+            position, shot, *_ = next(shots)
         except StopIteration:
             break
         except InputError as e:

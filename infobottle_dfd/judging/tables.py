@@ -30,7 +30,8 @@ def cell(
 ) -> dict[str, object]:
     "`report`, and all that a comparison with another needs."
     number = lambda names: np.unique(names, return_inverse=True)[1].tolist()
-    return {"trained_on": saved["trained_on"], **report(rows, p, saved["threshold"], saved["film_threshold"]),
+    return {"trained_on": saved["trained_on"],
+            **report(rows, p, saved["threshold"], saved["film_threshold"]),
             "config": saved["config"], "scores": p.tolist(),
             "faces": listing(rows), "labels": [r.label for r in rows],
             "video_of": number(video_names(rows)), "group_of": units(rows)[0]}
@@ -44,7 +45,8 @@ def over(
     v: dict[str, object],           # Of `level`
 ) -> str:
     "What the interval of a level was taken over."
-    counted = f"{v['groups']} {v['drawn']} ({v['held'][0]} with real faces, {v['held'][1]} with fakes)"
+    counted = (f"{v['groups']} {v['drawn']} "
+               f"({v['held'][0]} with real faces, {v['held'][1]} with fakes)")
     few = "" if v["auc_95"] else ": too few for an interval, which needs five of each"
     return counted + few + (f"; {v['passed_over']}" if v["passed_over"] else "")
 
@@ -86,7 +88,8 @@ def show_one(
     ends = lambda c: "95 % {:.4f} to {:.4f}".format(*c["auc_95"]) if c["auc_95"] else "no interval"
     lines += [row("AUC", lambda c: f"{c['auc']:.4f}   ({ends(c)})"),
               row("accuracy", lambda c: f"{c['accuracy']:.4f}   at 0.5"),
-              row("", lambda c: f"{c['accuracy_at_val_threshold']:.4f}   at val's {c['threshold']:.3f}"),
+              row("", lambda c: f"{c['accuracy_at_val_threshold']:.4f}   "
+                                f"at val's {c['threshold']:.3f}"),
               row("log-loss", lambda c: f"{c['log_loss']:.4f} nats"),
               row("EER", lambda c: f"{c['eer']:.4f}"),
               row("found", lambda c: f"{c['found_at_1_percent']:.4f}   at 1 % false alarms"),
@@ -113,7 +116,8 @@ def table(
                     f"{c['run']:{run}}{c['data']:{data}}{SHORT[c['origin']]:9}{name:8}"
                     f"{v.get('videos', c['images']):6}{v['auc']:8.4f}{ends:>13}"
                     f"{v['accuracy']:8.3f}{v['accuracy_at_val_threshold']:9.3f}"
-                    f"{v['eer']:7.3f}{v['found_at_1_percent']:7.3f}{v['ap']:7.3f}{v['log_loss']:7.3f}")
+                    f"{v['eer']:7.3f}{v['found_at_1_percent']:7.3f}{v['ap']:7.3f}"
+                    f"{v['log_loss']:7.3f}")
     return lines
 
 # %% ../../nbs/judging/04_tables.ipynb #08-017
@@ -141,12 +145,15 @@ def compare(
     for data in dict.fromkeys(c["data"] for c in cells):
         base, *rest = (c for c in cells if c["data"] == data)
         rest = [c for c in rest if c["faces"] == base["faces"]]
-        found = [difference(base["labels"], c["scores"], base["scores"], base["group_of"]) for c in rest]
+        found = [difference(base["labels"], c["scores"], base["scores"], base["group_of"])
+                 for c in rest]
         for c, (d, low, high), p in zip(rest, found, holm(found)):
             verdict = ", too few units for a verdict" if p is None else (
-                f" ({low:+.4f} to {high:+.4f}), p {p:.3f}" + f" by Holm of {len(rest)}" * (len(rest) > 1)
+                f" ({low:+.4f} to {high:+.4f}), p {p:.3f}"
+                + f" by Holm of {len(rest)}" * (len(rest) > 1)
                 + f", {'significant' if p < .05 else 'not significant'}")
-            lines.append(f"{c['run']} minus {base['run']} on {data}: AUC of frames {d:+.4f}{verdict}")
+            lines.append(f"{c['run']} minus {base['run']} on {data}: "
+                         f"AUC of frames {d:+.4f}{verdict}")
     return lines
 
 # %% ../../nbs/judging/04_tables.ipynb #08-026
@@ -192,5 +199,8 @@ def draw(
     names = [readable(f"{Path(c['run']).name} on {Path(c['data']).stem}") for c in cells]
     ax.set_yticks(range(len(cells)), names, parse_math=False)
     ax.axvline(.5, color="grey", lw=.5); ax.invert_yaxis()
-    ax.set_xlabel("AUC, 95 % interval (blue: trained on this set)")
+    for word, color in (("trained on this set", BLUE), ("on another", ORANGE)):
+        ax.plot([], [], "o-", color=color, label=word)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=2, frameon=False, fontsize=8)
+    ax.set_xlabel("AUC, 95 % interval")
     return fig

@@ -25,6 +25,7 @@ from ..aggregation import ForgeryDetector, Outputs
 from ..core import InputError, write
 from .config import Config, differing, settings_of, trained_on
 from .machine import world
+from .progress import table
 from .seal import must_match, read_best, read_state
 from .step import Learner, objective_of
 
@@ -82,7 +83,9 @@ def go_on(
                 + sum(map(sum, h["val"]["information"].values())) for h in history]
         used += at["sums"].values()
         epochs = [*(h["epoch"] for h in history), at["epoch"]]
-        if epochs != [*range(1, len(epochs) + 1)] or at["step"] < 0 or not math.isfinite(sum(used)):
+        json.dumps(history)                                 # it will be written with every epoch
+        if (epochs != [*range(1, len(epochs) + 1)] or type(at["step"]) is not int or at["step"] < 0
+                or not math.isfinite(sum(used))):
             raise ValueError("its place in the run is none")
         learner.load(saved)
     except Exception as e:                              # a damaged file can raise anything
@@ -214,10 +217,9 @@ def finished(
     try:
         report = json.loads((out / "test.json").read_text())
         trained = asdict(settings_of(report["config"]))
-        told = ("images", "auc", "accuracy", "log_loss") if "auc" in report else ()
-        sum(report[k] for k in ("epoch", "seconds", *told))
-        sum(report.get("auc_per_clue", {}).values())
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        table(report | {"run": out})                        # what will be said of it
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
+            RecursionError):
         return None                                         # not there, or damaged: it is made anew
     must_match(out, trained, "test.json")
     return report

@@ -29,7 +29,11 @@ def pick_device(
                          "use --device cpu or --device auto")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
-    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    which, there = os.environ.get("LOCAL_RANK", "0"), torch.cuda.device_count()
+    if not which.isdecimal() or int(which) >= there:
+        raise InputError(f"LOCAL_RANK is '{which}', and this machine has {there} GPUs; start with "
+                         "torchrun, no more processes than GPUs, or unset LOCAL_RANK")
+    return torch.device("cuda", int(which))
 
 # %% ../../nbs/runs/02_machine.ipynb #05-013
 def facts(

@@ -84,19 +84,24 @@ def must_be_sound(
     saved: dict,        # Of best.pt
 ) -> None:
     "An error of any kind if what it says of its training is of another kind than `known` makes."
-    kinds = {"film_threshold": float, "listing": str | None, "margin": float | None, "seen": dict,
-             "videos": list, "people": list, "framing": dict | None}
+    kinds = {"film_threshold": float, "val_auc": float, "listing": str | None, "pixels": str | None,
+             "margin": float | None, "seen": dict, "videos": list, "people": list,
+             "framing": dict | None}
     for name in kinds.keys() & saved.keys():
         if not isinstance(saved[name], kinds[name]):
             raise ValueError(f"its {name} is of another kind")
     for name in ("videos", "people"):
         "".join(saved.get(name, ()))
-    for part in ("train", "val") if "seen" in saved else ():
-        if saved["seen"][part].dtype != torch.long or "videos" not in saved or "people" not in saved:
-            raise ValueError("what it has seen is of another kind")
+    seen = saved.get("seen")
+    if seen is not None and not (seen.keys() == {"train", "val"} and {"videos", "people"} < saved.keys() and all(
+            t.dtype == torch.long and t.ndim == 1 and not t.is_sparse for t in seen.values())):
+        raise ValueError("what it has seen is of another kind")
     if not all(0 <= saved.get(k, 0) <= 1 for k in ("threshold", "film_threshold")):
         raise ValueError("a threshold is no number between 0 and 1")
-    check(Prepare(Path(), Path(), **(saved.get("framing") or {})))
+    cut = saved.get("framing") or {}
+    if any(type(v) is not type(getattr(Prepare, k)) for k, v in cut.items()):
+        raise ValueError("its framing is of another kind")
+    check(Prepare(Path(), Path(), **cut))
 
 # %% ../../nbs/runs/04_seal.ipynb #c7d87dd8
 BEST = {"model": dict, "config": dict, "epoch": int, "threshold": float, "trained_on": str}

@@ -97,7 +97,10 @@ class Together:
         device, way_out = pick_device(self.cfg.device), "start with torchrun, or unset WORLD_SIZE"
         if not self.many.isdecimal() or not int(self.many):
             raise InputError(f"WORLD_SIZE is '{self.many}', no number of processes; {way_out}")
-        self.many = int(self.many)
+        self.many, rank = int(self.many), os.environ.get("RANK", "0")
+        if self.many > 1 and not (rank.isdecimal() and int(rank) < self.many):  # torch would wait
+            raise InputError(f"RANK is '{rank}', none of the {self.many} processes that WORLD_SIZE "
+                             f"speaks of, 0 to {self.many - 1}; {way_out}")
         if self.many > 1 and self.cfg.batch % self.many:
             raise InputError(f"batch {self.cfg.batch} cannot be shared by {self.many} processes; "
                              "make it a multiple")

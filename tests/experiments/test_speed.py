@@ -102,6 +102,7 @@ def test_plain_is_the_same_model():
     torch.testing.assert_close(verdict(learner.detector, x / 255), torch.cat(want[:2], 1), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_compiled_agrees():
     "One `tiny` block through the compiler, where there is one."
     x, detector = torch.rand(4, 3, 32, 32), lived("tiny", n=1)

@@ -23,7 +23,9 @@ def test_names_become_short_folders():
 
 
 @pytest.mark.parametrize("line", ["[1, 2]", "3", '{"path": "a"}', '{"path": "a", "crops": {}, "problem": "", "frames": 1, "several": 0}',
-                                  '{"path": "a", "crops": ["../mine.png"], "problem": "", "frames": 1, "several": 0}', "\xff"])
+                                  '{"path": "a", "crops": ["../mine.png"], "problem": "", "frames": 1, "several": 0}', "\xff",
+                                  '{"path": "a", "crops": ["prepare.json"], "problem": "", "frames": 1, "several": 0}', '{"path": "a", "crops": [7], "problem": "", "frames": 1, "several": 0}',
+                                  '{"path": "a", "crops": [], "problem": "", "frames": 1, "several": 0, "lost": "x"}'])
 def test_lines_that_are_no_outcome(tmp_path, line):
     (tmp_path / "done.jsonl").write_bytes(line.encode("latin-1") + b"\n")
     with pytest.raises(InputError, match="line 1: was not written by"):

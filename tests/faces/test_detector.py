@@ -22,7 +22,7 @@ def test_crop_is_centred():
 
 
 def test_retinaface_finds_drawn_faces_in_large_and_small_pictures(films):
-    _, picture = next(frames(films / "real/a b.mp4", 1))
+    _, picture, *_ = next(frames(films / "real/a b.mp4", 1))
     (x, y, w, h), = faces.retinaface(picture)
     (X, Y, W, H), = faces.retinaface(np.asarray(Image.fromarray(picture).resize((1280, 960))))
     assert 8 <= x and x + w <= 110 and np.allclose(np.array([X, Y, W, H]) / 8, [x, y, w, h], atol=10)

@@ -33,8 +33,8 @@ def test_seeking_gives_what_decoding_gives(tmp_path, name, codec, options):
     path = clip(tmp_path / name, codec, **options)
     whole = [frame.to_ndarray(format="rgb24") for frame, _ in counted(path)]
     got = list(frames(path, 16))
-    assert len(whole) == 60 and [t for t, _ in got] == moments(60, 16)
-    assert all(np.array_equal(picture, whole[t]) for t, picture in got)
+    assert len(whole) == 60 and [f.position for f in got] == moments(60, 16)
+    assert all(np.array_equal(f.picture, whole[f.position]) for f in got)
 
 
 def test_a_damaged_packet_costs_its_neighbours_and_no_more(tmp_path):

@@ -1,5 +1,6 @@
 """Splits that no person and no video crosses."""
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -78,3 +79,10 @@ def test_a_fake_and_its_source_are_one_group():
         assert {r.video for r in part if not r.label} == {r.source for r in part if r.label}
     torn = [real[0]._replace(split="train"), fake[0]._replace(split="test")]
     assert leaks(torn)["video"] == ["real/0"] and "real/0" in warning(torn)
+
+
+def test_people_of_a_film_share_its_split():
+    rows = [Face(Path(f"{k}{i}"), k % 2, video=f"clip{k}#{i}") for k in range(20) for i in (1, 2, 3)]
+    for part in cut(rows, {"val": .2, "test": .2}).values():
+        assert len(part) == 3 * len({r.film for r in part})
+    assert warning([rows[0]._replace(split="train"), rows[1]._replace(split="test")]).startswith("warning: 1 video name (clip0)")

@@ -1,4 +1,6 @@
 """Every picture becomes eight bits of red, green and blue, or is refused."""
+import struct
+
 import numpy as np
 import pytest
 import torch
@@ -67,7 +69,7 @@ def test_postscript_starts_no_program(tmp_path, monkeypatch):
 def test_no_memory_is_no_damage(tmp_path, face, monkeypatch):
     Image.fromarray(face).save(tmp_path / "a.png")
 
-    def full(picture):
+    def full(picture, tags):
         raise MemoryError
     monkeypatch.setattr(stills, "eight_bits", full)
     with pytest.raises(InputError, match="a.png: too large"):
@@ -89,5 +91,33 @@ def test_an_animation_says_what_was_not_looked_at(tmp_path, face):
 def test_one_decoder_for_all(tmp_path, face):
     "What training sees of a picture is what prepare and predict see."
     Image.fromarray(face[..., 0].astype(np.uint16) * 257).save(tmp_path / "a.png")
-    (_, shot), = frames(tmp_path / "a.png", 1)
+    (_, shot, *_), = frames(tmp_path / "a.png", 1)
     assert np.array_equal(shot, decode(tmp_path / "a.png")) and torch.equal(load_face(tmp_path / "a.png", 96).permute(1, 2, 0), torch.from_numpy(shot.copy()))
+
+
+def tiff(grey, kind="u", white=1):
+    "A file of grey numbers, whose tags say of what kind they are and which of them is white."
+    tags = {256: grey.shape[1], 257: grey.shape[0], 258: 8 * grey.itemsize, 259: 1, 262: white, 273: 134, 277: 1, 278: grey.shape[0], 279: grey.nbytes, 339: {"u": 1, "i": 2}[kind]}
+    return b"II*\0" + struct.pack("<IH", 8, 10) + b"".join(struct.pack("<HHII", t, 4, 1, v) for t, v in tags.items()) + struct.pack("<I", 0) + grey.tobytes()
+
+
+def test_zero_may_be_white(tmp_path, face):
+    "A TIFF of 16 bits whose 0 is white was a negative."
+    grey = np.asarray(Image.fromarray(face).convert("L"))
+    for bits in (np.uint8, np.uint16):
+        scale = np.iinfo(bits).max // 255
+        (tmp_path / "a.tif").write_bytes(tiff((255 - grey).astype(bits) * bits(scale), white=0))
+        assert np.array_equal(decode(tmp_path / "a.tif"), np.repeat(grey[..., None], 3, 2))
+
+
+def test_numbers_with_a_sign_have_no_white(tmp_path, face):
+    (tmp_path / "a.tif").write_bytes(tiff((face[..., 0] // 2).astype(np.int8), "i"))
+    with pytest.raises(InputError, match="or signed ones, and which of them is white"):
+        decode(tmp_path / "a.tif")
+
+
+def test_sixteen_bits_may_be_transparent(tmp_path):
+    "The grey that a PNG calls transparent was shown."
+    grey = np.array([[0, 100 * 257, 200 * 257]], np.uint16)
+    Image.fromarray(grey).save(tmp_path / "a.png", transparency=100 * 257)
+    assert decode(tmp_path / "a.png")[0, :, 0].tolist() == [0, 255, 200]

@@ -19,7 +19,7 @@ def test_moments(there, wanted, right):
 
 def test_frames_are_the_ones_asked_for(films):
     "Every picture of the clip has its own brightness."
-    for t, picture in faces.frames(films / "real/c.avi", 4):
+    for t, picture, *_ in faces.frames(films / "real/c.avi", 4):
         assert abs(picture[60, 150].mean() - (20 + 8 * t)) < 4
 
 
@@ -125,7 +125,7 @@ def test_a_film_trimmed_without_loss(tmp_path, first, last):
     _, _, start = struct.unpack(">IIi", raw[e:e + 12])
     cut = struct.pack(">IIi", 1, round((last - first + 1) / 25 * whole), start + round(first / 25 * track))
     (tmp_path / "cut.mp4").write_bytes(raw[:e] + cut + raw[e + 12:])
-    shown = [round((picture.mean() - 20) / 3) for _, picture in faces.frames(tmp_path / "cut.mp4", 99)]
+    shown = [round((picture.mean() - 20) / 3) for _, picture, *_ in faces.frames(tmp_path / "cut.mp4", 99)]
     assert shown == list(range(first, last + 1))
 
 
@@ -152,3 +152,40 @@ def test_what_is_lost_comes_out_of_another_process():
     import pickle
     lost = pickle.loads(pickle.dumps(faces.Lost("a.mp4: 3 of 9 frames could not be read", 3)))
     assert lost.count == 3 and str(lost).startswith("a.mp4") and isinstance(lost, InputError)
+
+
+def test_what_is_transparent_in_a_film_is_not_seen(tmp_path):
+    "The colour behind transparent pixels was shown."
+    picture = np.dstack([np.full((64, 64, 3), (255, 0, 255), np.uint8), np.zeros((64, 64), np.uint8)])
+    picture[:, 32:] = (9, 90, 9, 255)
+    with av.open(str(tmp_path / "a.mov"), "w") as out:
+        stream = out.add_stream("png", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "rgba"
+        for _ in range(3):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgba")))
+        out.mux(stream.encode())
+    for _, x in faces.frames(tmp_path / "a.mov", 2):
+        assert (x[:, :32] == 255).all() and (x[:, 32:] == (9, 90, 9)).all()
+
+
+def test_a_length_that_is_not_kept_is_noticed(tmp_path):
+    "Matroska names no number of frames: half a download was judged without a word. Sound may be longer than the film."
+    film(tmp_path / "a.mkv", frames=80)
+    whole = (tmp_path / "a.mkv").read_bytes()
+    assert len(list(faces.frames(tmp_path / "a.mkv", 8))) == 8
+    (tmp_path / "a.mkv").write_bytes(whole[:len(whole) // 2])
+    got = []
+    with pytest.raises(faces.Lost, match="breaks off after frame .* of 80"):
+        got.extend(faces.frames(tmp_path / "a.mkv", 8))
+    assert len(got) == 8
+    with av.open(str(tmp_path / "long.mkv"), "w") as out:
+        stream, sound = out.add_stream("mpeg4", rate=10), out.add_stream("pcm_s16le", rate=8000)
+        stream.width, stream.height, stream.pix_fmt, sound.layout = 64, 64, "yuv420p", "mono"
+        for _ in range(10):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")))
+        for k in range(50):
+            part = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+            part.sample_rate, part.pts = 8000, 800 * k
+            out.mux(sound.encode(part))
+        out.mux(stream.encode()), out.mux(sound.encode())
+    assert len(list(faces.frames(tmp_path / "long.mkv", 8))) == 8

@@ -126,3 +126,13 @@ def test_the_audit_of_a_run_on_every_set(call, run_folder, face_folder, tmp_path
     assert str(audit(z, films["labels"], films["group_of"])) in out and "UserWarning" not in err
     assert two["audit"].keys() == {"note"} and "not measured: one of the labels has 1 groups" in out
     assert Path("r.svg").read_text().count("<path") > small + 20
+
+
+def test_numbers_are_told_if_they_cannot_be_written(call, face_folder, run_folder, monkeypatch):
+    "After hours of work a full disk left one sentence."
+    from infobottle_dfd.judging import evaluate
+    def full(path, data):
+        raise OSError(28, "could not be written (No space left on device)", str(path))
+    monkeypatch.setattr(evaluate, "write_json", full)
+    status, out, err = call("evaluate", "--data", face_folder, "--run", run_folder, "--split", "all", "--json", "r.json")
+    assert status == 2 and "60 faces" in out and err.strip().endswith("r.json: could not be written (No space left on device)")

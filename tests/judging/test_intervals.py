@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from infobottle_dfd.core import InputError
 from infobottle_dfd.experiments.intervals import scores
-from infobottle_dfd.judging.intervals import difference, holm, interval
+from infobottle_dfd.judging.intervals import difference, holm, influence, interval
 
 
 def covered(auc, units, shape, sets=400):
@@ -45,3 +46,15 @@ def test_frames_are_no_units():
 def test_holm():
     ten = [(.1, .02, .18)] * 10
     assert holm(ten[:1])[0] < .05 < min(holm(ten)) and holm([(.1, None, None), *ten[:1]])[0] is None
+
+
+def test_scores_that_are_no_numbers_have_no_interval():
+    "NaN was ranked above all others, a third label passed over."
+    y, p = np.repeat([0, 1], 6), np.arange(12.)
+    for labels, scores in ((y, np.where(p == 2, np.nan, p)), (np.where(p == 2, 2, y), p)):
+        with pytest.raises(InputError):
+            interval(labels, scores, range(12)) or influence(labels, scores, range(12))
+        with pytest.raises(InputError):
+            difference(labels, scores, p, range(12))
+    with pytest.raises(InputError, match="units must have one entry a face"):
+        interval(y, p, range(11))

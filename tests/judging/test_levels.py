@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from infobottle_dfd.faces.manifest import Face
-from infobottle_dfd.judging.levels import by_video, film_scores, report, units
+from infobottle_dfd.judging.levels import alarms, by_video, film_scores, report, units, worst
 
 
 def test_video_scores_are_means_over_frames():
@@ -34,3 +34,23 @@ def test_films_have_a_threshold_of_their_own():
     p = torch.tensor([r.label * .4 + .3 for r in rows])
     found = report(rows, p, .9, .5)
     assert found["accuracy_at_val_threshold"] == .5 and found["video"]["accuracy_at_val_threshold"] == 1
+
+
+def test_a_film_is_as_fake_as_its_most_fake_person():
+    "The mean of both called a film real in which one of two was forged; a face seen twice decides nothing."
+    films, people = ["a"] * 12 + ["b"] * 2, ["a#1"] * 5 + ["a#2"] * 5 + ["a#3"] * 2 + ["b", "b"]
+    p = [.1] * 5 + [.8] * 5 + [1., 1.] + [.2, .4]
+    assert film_scores(films, p)[1][0] < .55 and film_scores(films, p, people)[1].tolist() == [pytest.approx(.8), pytest.approx(.3)]
+    rows = [Face(Path(f"{i}"), 1, video=k) for i, k in enumerate(people)]
+    videos, score = by_video(rows, torch.tensor(p))
+    assert [r.film for r in videos] == ["a", "b"] and score.tolist() == [pytest.approx(.8), pytest.approx(.3)]
+    assert len(set(units(rows)[0])) == 2
+
+
+def test_the_worst_stretch():
+    rows = [Face(Path(f"{i}"), i // 8 % 2, video=f"v{i // 8}") for i in range(32)]
+    p = torch.full((32,), .2)
+    p[11:15] = .9                                       # half of a fake film, in its middle
+    found = alarms(rows, p, .6)
+    assert worst(p[8:16].tolist()) == (pytest.approx(.9), 3, 6) and worst([.3]) == (.3, 0, 0)
+    assert found == {"by_score": [0., 0.], "by_worst": [0., .5]}

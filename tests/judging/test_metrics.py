@@ -1,13 +1,16 @@
 """Scores and measures by counting; the scores of two processes."""
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from helpers import two_processes
 from infobottle_dfd.aggregation import Outputs
+from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.manifest import read_faces
 from infobottle_dfd.faces.pictures import FaceFiles
+from infobottle_dfd.judging.intervals import influence
 from infobottle_dfd.judging.metrics import equal_error, information, metrics, score
 from infobottle_dfd.runs.checkpoint import load_run
 
@@ -56,3 +59,23 @@ def test_fakes_found_at_one_percent():
 def test_entropy_of_three_classes():
     sure = 99 * torch.eye(3)
     assert information(Outputs(sure, sure, sure[None], sure[None], None, None), torch.arange(3))["alone"][0] == pytest.approx(math.log(3), abs=1e-5)
+
+
+NOTHING = {"one class": ([1, 1, 1], [.1, .2, .3]), "three": ([0, 1, 2], [.1, .2, .3]), "NaN": ([0, 1, 1], [.1, float("nan"), .3]),
+           "infinite": ([0, 1, 1], [.1, float("inf"), .3]), "lengths": ([0, 1], [.1, .2, .3]), "none": ([], [])}
+
+
+@pytest.mark.parametrize("what", NOTHING)
+def test_no_number_for_what_cannot_be_judged(what):
+    "One class gave an average precision of 0; NaN counted as the highest score."
+    for call in (metrics, equal_error, lambda y, p: influence(y, p, range(len(y)))):
+        with pytest.raises(InputError):
+            call(*map(torch.tensor, NOTHING[what]))
+
+
+def test_only_probabilities_have_a_log_loss():
+    y, logits = torch.tensor([0, 0, 1, 1]), torch.tensor([-3., 40., 30., 70.])
+    for p, at in ((logits, .5), (logits.sigmoid(), float("nan")), (logits.sigmoid(), 7.)):
+        with pytest.raises(InputError, match="must be probabilities"):
+            metrics(y, p, at)
+    assert equal_error(y, logits) == (.5, 40.) and metrics([False, True], np.array([.2, .7]))["auc"] == 1        # 40 was cut to 1

@@ -116,10 +116,10 @@ def turned(path):
 @pytest.mark.parametrize("size, form, margin, half", [
     (64, "jpg", "-0.2", "--no-bf16"), pytest.param(96, "png", "0.15", "--bf16", marks=pytest.mark.slow),
     pytest.param(299, "jpg", "0.4", "--no-bf16", marks=pytest.mark.slow)], ids=lambda v: str(v))
-def test_predict_is_prepare_and_evaluate(tmp_path, size, form, margin, half, figure):
-    "Three commands, three processes: face by face and film by film the same scores; so does the library."
+def test_predict_is_prepare_and_evaluate(tmp_path, call, size, form, margin, half, figure):
+    "Three commands, at most sizes three processes: face by face and film by film the same scores; so does the library."
     drawn = ClueFaces(12, 96, seed=3)
-    (tmp_path / "own.py").write_text(FINDS)
+    (tmp_path / "wanders.py").write_text(FINDS)
     for i, x in enumerate(drawn.x):
         film(tmp_path / f"films/{'fake' if i % 2 else 'real'}/{i}.mp4", x, frames=24)
     turned(tmp_path / "films/real/0.mp4")
@@ -127,10 +127,14 @@ def test_predict_is_prepare_and_evaluate(tmp_path, size, form, margin, half, fig
     env = ENV | {"PYTHONPATH": os.pathsep.join([str(tmp_path), ENV.get("PYTHONPATH", "")])}
 
     def command(name, *args):
+        if size == 64:                                          # quick: all in this process
+            status, out, err = call(name, *args)
+            assert status == 0, err
+            return out
         done = subprocess.run([shutil.which(f"infobottle-{name}", path=ENV["PATH"]), *map(str, args)], cwd=tmp_path, env=env, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout
-    command("prepare", "films", "made", "--detector", "own:find", "--frames", 6, "--size", 120, "--format", form, "--margin", margin, "--workers", 1)
+    command("prepare", "films", "made", "--detector", "wanders:find", "--frames", 6, "--size", 120, "--format", form, "--margin", margin, "--workers", 1)
     command("train", "--data", "made/manifest.csv", "--out", "run", "--size", size, half, "--n", 2, "--d", 8, "--epochs", 8, "--batch", 8, "--lr", 1e-2)
     command("evaluate", "--data", "made/manifest.csv", "--run", "run", "--split", "all", "--json", "e.json")
     said = command("predict", "films", "--run", "run", "--json", "p.json")

@@ -11,6 +11,7 @@ import torch
 from helpers import one_sentence
 from infobottle_dfd import training
 from infobottle_dfd.runs.config import Config
+from infobottle_dfd.runs.machine import pick_device
 from infobottle_dfd.training import fit
 
 
@@ -40,3 +41,15 @@ def test_a_picture_that_breaks_during_the_run(tmp_path, face_folder):
                           capture_output=True, text=True, timeout=100)
     said = [line for line in done.stderr.splitlines() if "not a readable picture" in line]
     assert done.returncode == 2 and len(said) == 1 and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("which", ["x", "2", "-1", ""])
+def test_a_gpu_that_is_not_there(monkeypatch, which):
+    "A traceback on a machine with GPUs."
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", which)
+    with pytest.raises(training.InputError, match="and this machine has 2 GPUs"):
+        pick_device("auto")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert pick_device("cuda") == torch.device("cuda", 1) and pick_device("cpu") == torch.device("cpu")

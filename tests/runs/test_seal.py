@@ -2,17 +2,18 @@
 import json
 import random
 import shutil
-import subprocess
-import sys
+import time
 from dataclasses import asdict
+from multiprocessing import Pipe, get_context
 
 import pytest
 import torch
 
 from helpers import one_sentence, same
 from infobottle_dfd.core import InputError
-from infobottle_dfd.runs.checkpoint import load_run
+from infobottle_dfd.runs.checkpoint import finished, load_run
 from infobottle_dfd.runs.config import Config
+from infobottle_dfd.runs.seal import locked
 
 pytestmark = pytest.mark.usefixtures("few_faces")
 
@@ -57,24 +58,32 @@ SHAPES = ["", "null", "7", "[1, 2]", '"text"', "{}", '{"n": "four"}', '{"config"
 @pytest.mark.parametrize("shape", SHAPES, ids=range(len(SHAPES)))
 def test_json_of_any_shape(call, run, shape):
     kept = (run / "config.json").read_text()
-    for name in ("config.json", "test.json"):
+    for name in ("test.json", "config.json"):
         (run / name).write_bytes(shape.encode("utf-8", "surrogatepass"))
-        status, out, err = call("train", "--resume", "--out", run)
-        assert "Traceback" not in err
-        if name == "config.json" and shape != "{}":
-            one_sentence(status, out, err, "config.json")
-        (run / "config.json").write_text(kept)
-    assert status == 0 and "test AUC" in out and json.loads((run / "test.json").read_text())["auc"] > 0     # made anew
+        if name == "test.json":
+            assert finished(run, Config(**json.loads(kept))) is None        # so it is made anew
+        if name == "config.json" or shape in ("", "{}", "[1, 2]"):
+            status, out, err = call("train", "--resume", "--out", run)
+            assert "Traceback" not in err
+            if name == "test.json":
+                assert status == 0 and "test AUC" in out and json.loads((run / "test.json").read_text())["auc"] > 0
+            elif shape != "{}":
+                one_sentence(status, out, err, "config.json")
 
 
 WRONG = [None, 7, "text", [1], {}, {"model": 1}, float("nan"), torch.ones(3), True]
 
 
-@pytest.mark.parametrize("key", ["model", "config", "threshold", "film_threshold", "trained_on", "epoch", "seen", "videos", "people", "framing", "listing"])
+@pytest.mark.parametrize("key", ["model", "config", "threshold", "film_threshold", "trained_on", "epoch", "seen", "videos", "people", "framing", "listing", "val_auc", "pixels"])
 def test_best_of_any_kind(call, run, face_folder, key):
     saved = torch.load(run / "best.pt", weights_only=True)
     for wrong in WRONG:
         torch.save(saved | {key: wrong}, run / "best.pt")
+        try:
+            load_run(run)
+        except InputError as e:                                     # which every command hands on
+            assert "best.pt" in str(e) and "\n" not in str(e)
+            continue
         for command in (("evaluate", "--data", face_folder), ("predict", next((face_folder / "real").iterdir()), "--crops")):
             status, out, err = call(*command, "--run", run)
             assert status == 0 or one_sentence(status, out, err, "best.pt") is None
@@ -98,12 +107,17 @@ def test_last_of_any_kind(call, run, key):
 def test_one_writer(call, run, tmp_path):
     (run / "test.json").unlink()
     before = {p.name: p.read_bytes() for p in run.iterdir()}
-    held = subprocess.Popen([sys.executable, "-c", "import sys, time; from pathlib import Path; from infobottle_dfd.runs.seal import locked\n"
-                             "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)", run], stdout=subprocess.PIPE)
-    assert held.stdout.readline() == b"held\n"
+    here, there = Pipe()
+
+    def hold():
+        with locked(run):
+            there.send("held")
+            time.sleep(60)
+    (held := get_context("fork").Process(target=hold)).start()
+    assert here.recv() == "held"
     one_sentence(*call("train", "--resume", "--out", run), "another process is training into it")
     assert {p.name: p.read_bytes() for p in run.iterdir() if p.name != ".lock"} == before
-    held.kill(), held.wait()
+    held.kill(), held.join()
     assert call("train", "--resume", "--out", run)[0] == 0 and not (run / ".lock").exists()
 
 
@@ -138,3 +152,34 @@ def test_a_report_of_another_kind_is_made_anew(call, run):
     report = json.loads((run / "test.json").read_text())
     (run / "test.json").write_text(json.dumps(report | {"auc_per_clue": "x"}))
     assert call("train", "--out", run, "--resume")[0] == 0 and json.loads((run / "test.json").read_text())["auc"] == report["auc"]
+
+
+def test_what_a_run_has_seen_is_of_one_kind(call, run, face_folder):
+    "A sparse list of pixels, or a third one, ended in a traceback."
+    saved = torch.load(run / "best.pt", weights_only=True)
+    numbers = saved["seen"]["train"]
+    for seen in ({"val": numbers.to_sparse()}, {"val": numbers[None]}, {"test": "text"}, {"test": numbers}):
+        torch.save(saved | {"seen": saved["seen"] | seen}, run / "best.pt")
+        one_sentence(*call("evaluate", "--data", face_folder, "--run", run), "what it has seen is of another kind")
+    for cut in ({"detector": {}}, {"frames": True}, {"margin": 1}, {"source": "x"}):
+        torch.save(saved | {"framing": cut}, run / "best.pt")
+        one_sentence(*call("predict", next((face_folder / "real").iterdir()), "--run", run), "best.pt: not a detector of this version")
+
+
+@pytest.mark.parametrize("what", [{"alone": [b"x"]}, {"alone": b"\xff"}, {"alone": [torch.ones(3)] * 2}], ids=str)
+def test_a_history_that_cannot_be_written(call, run, what):
+    state = torch.load(run / "last.pt", weights_only=True)
+    state["history"][0]["val"]["information"] |= what
+    torch.save(state, run / "last.pt")
+    (run / "test.json").unlink()
+    one_sentence(*call("train", "--out", run, "--resume"), "last.pt: no state of this version")
+
+
+@pytest.mark.parametrize("what", [{"audit": 7}, {"audit": {"alone": 7}}, {"seconds": 10 ** 400}, {"trained_on": None}, {"trained_on": 0, "auc": [1]}], ids=str)
+def test_a_report_that_cannot_be_told_is_made_anew(call, run, what):
+    "A number of 400 digits, an audit of another kind: tracebacks."
+    report = json.loads((run / "test.json").read_text())
+    changed = {k: v for k, v in (report | what).items() if v is not None}
+    (run / "test.json").write_text(json.dumps(changed))
+    status, out, _ = call("train", "--out", run, "--resume")
+    assert status == 0 and "test AUC" in out and json.loads((run / "test.json").read_text())["audit"] == report["audit"]
