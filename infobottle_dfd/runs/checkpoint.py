@@ -25,7 +25,6 @@ from ..aggregation import ForgeryDetector, Outputs
 from ..core import InputError, write
 from .config import Config, differing, settings_of, trained_on
 from .machine import world
-from .progress import table
 from .seal import must_match, read_best, read_state
 from .step import Learner, objective_of
 
