@@ -25,7 +25,6 @@ from ..aggregation import ForgeryDetector, Outputs
 from ..core import InputError, write
 from .config import Config, differing, settings_of, trained_on
 from .machine import world
-from .progress import table
 from .seal import must_match, read_best, read_state
 from .step import Learner
 
@@ -74,6 +73,10 @@ def go_on(
 ) -> tuple[list[dict], dict]:       # History and place; those of a beginning if nothing was kept
     "Go on from last.pt, if there is one. InputError if it is damaged, or of other data or settings."
     if not (path := out / "last.pt").exists():
+        told = out / "metrics.jsonl"                        # killed in its first epoch: one line
+        if path.is_symlink() or told.exists() and told.read_bytes().count(b"\n") > 1:
+            raise InputError(f"{path}: is not there, though the run has epochs behind it; put it "
+                             "back, or choose another folder")
         return [], start_of(1)
     try:
         saved = read_state(path, {"history": list, "at": dict}, next(learner.parameters()).device)
@@ -194,6 +197,7 @@ class Rest:
 def finished(
     out: Path,                          # A run folder, which need not exist
     cfg: Config,                        # Settings
+    tell: Callable[[dict], str] = str,  # What will be said of it; fails if that cannot be
 ) -> dict[str, object] | None:          # Its report if the run is complete
     "The report of a finished run. InputError if the folder holds a run with other settings."
     try:
@@ -208,7 +212,7 @@ def finished(
     try:
         report = json.loads((out / "test.json").read_text())
         trained = asdict(settings_of(report["config"]))
-        table(report | {"run": out})                        # what will be said of it
+        tell(report | {"run": str(out)})
     except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
             RecursionError):
         return None                                         # not there, or damaged: it is made anew

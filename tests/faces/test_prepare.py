@@ -261,7 +261,7 @@ def test_its_own_crops_are_not_cut_again(films, monkeypatch, capsys):
     "prepare on its own output cut crops out of crops."
     own = ("--frames", 2, "--size", 32, "--detector", "own:find", "--workers", 1)
     assert call(monkeypatch, capsys, films, "out", *own)[0] == 0
-    for source in ("out", "out/manifest.csv"):
+    for source in ("out", "out/manifest.csv", "out/faces", "out/faces/real"):
         status, _, err = call(monkeypatch, capsys, source, "again", *own)
         assert status == 2 and "holds faces that infobottle-prepare has cut" in err and not Path("again").exists()
 
