@@ -72,11 +72,10 @@ def go_on(
     seal: dict | None = None,       # What the data is now, as `known` says
 ) -> tuple[list[dict], dict]:       # History and place; those of a beginning if nothing was kept
     "Go on from last.pt, if there is one. InputError if it is damaged, or of other data or settings."
-    if not (path := out / "last.pt").exists():
-        told = out / "metrics.jsonl"                        # killed in its first epoch: one line
+    path, told = out / "last.pt", out / "metrics.jsonl"
+    if not path.exists():                                   # killed in its first epoch: one line
         if path.is_symlink() or told.exists() and told.read_bytes().count(b"\n") > 1:
-            raise InputError(f"{path}: is not there, though the run has epochs behind it; put it "
-                             "back, or choose another folder")
+            raise InputError(f"{path}: is gone, but not its epochs; put it back, or choose another --out")
         return [], start_of(1)
     try:
         saved = read_state(path, {"history": list, "at": dict}, next(learner.parameters()).device)
@@ -207,14 +206,12 @@ def finished(
     except (ValueError, TypeError, RecursionError):
         raise InputError(f"{out / 'config.json'}: damaged; choose another folder") from None
     if differing(asdict(saved), cfg):
-        raise InputError(f"{out}: holds a run with other settings; "
-                         "go on with those, or choose another folder")
+        raise InputError(f"{out}: holds a run with other settings; take those, or another --out")
     try:
         report = json.loads((out / "test.json").read_text())
         trained = asdict(settings_of(report["config"]))
         tell(report | {"run": str(out)})
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
-            RecursionError):
+    except Exception:                                       # a damaged file can raise anything
         return None                                         # not there, or damaged: it is made anew
     must_match(out, trained, "test.json")
     return report

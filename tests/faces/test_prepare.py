@@ -219,6 +219,20 @@ def test_stopped_while_a_detector_is_stuck(stuck, how):
         time.sleep(.1)
 
 
+@pytest.mark.slow
+def test_ctrl_c_while_processes_start(stuck):
+    "Each process that was still importing printed a traceback of its own."
+    for k in range(3):
+        running = subprocess.Popen([COMMAND, str(stuck), f"out{k}", "--detector", "stuck:find", "--workers", "2", "--group-by", "none"], stderr=subprocess.PIPE, text=True, start_new_session=True,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        while b"spawn_main" not in subprocess.run(["ps", "-o", "args", "--ppid", str(running.pid)], capture_output=True).stdout:
+            assert running.poll() is None
+            time.sleep(.01)
+        time.sleep(.1 * k)
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.communicate(timeout=30)[1].splitlines() == ["infobottle-prepare: stopped"] and running.returncode == 130
+
+
 def test_what_is_done_when_a_run_is_stopped_is_kept(stuck, tmp_path):
     args = preparing.Prepare(stuck, tmp_path / "out", size=32, detector="stuck:find", workers=2)
     outcomes = preparing.run_all([(p, p.stem) for p in sorted(stuck.rglob("*.png"))], args)
