@@ -18,6 +18,7 @@ from sklearn import config_context
 
 from .bounds import neighbours
 from .core import InputError
+from .information import _nats
 from .held_out import (WIDTH, as_blocks, as_codes, choose, deal, directions,
                                      features, head_of, loss_of)
 
@@ -147,7 +148,7 @@ def audit(
     seed: int = 0,              # The same call gives the same numbers
 ) -> Audit:
     "What every block knows, alone and beside the others. InputError for what cannot be measured."
-    z = as_blocks(z)
+    z, unit = as_blocks(z), _nats(base)
     n, b, g = len(z), len(z[0]), np.random.default_rng(seed)
     y = as_codes(y, b, "y")
     groups = np.arange(b) if groups is None else as_codes(groups, b, "groups")
@@ -170,7 +171,6 @@ def audit(
         for s in sets:
             loss[s][~train] = lost[s]
         null, heads, share = null + found / b, heads + [kind], share + np.array(held) / folds
-    unit = math.log(base)
     said = _estimates(loss, null, but, groups, unit) | _beside(z, y, share, unit)
     for w in said["warnings"]:
         warnings.warn(w, stacklevel=2)

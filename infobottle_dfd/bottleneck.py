@@ -65,6 +65,8 @@ def gaussian_bottleneck(
     rho, price = (torch.as_tensor(t, dtype=torch.float64).reshape(-1) for t in (rho, price))
     if not (rho.abs() < 1).all():
         raise InputError(f"correlations must lie between -1 and 1, not {rho.tolist()}")
+    if not ((price >= 0) & price.isfinite()).all():
+        raise InputError(f"a price must be a number of at least 0, not {price.tolist()}")
     price = rearrange(price, "b -> b 1") * rho ** 2
     kept = torch.where(price > 1, (price - rho ** 2) / (1 - rho ** 2), 1).log2() / 2
     return kept.sum(1), (kept - price.clamp(min=1).log2() / 2).sum(1)

@@ -109,11 +109,17 @@ def influence(
     return gap[0] - gap[1:]
 
 # %% ../nbs/12_explaining.ipynb #09-023
+def _must_be_heat(heat: Tensor) -> None:
+    "InputError for what is no heat: NaN would count as a map that points nowhere."
+    if not ((heat >= 0) & heat.isfinite()).all():
+        raise InputError("heat has entries that are below 0 or no numbers; leave those faces out")
+
 def inside(
     heat: Tensor,           # Heat of every block, (n b h w)
     masks: Tensor,          # Regions, (b q h w), bool
 ) -> tuple[Tensor, Tensor]: # Hottest pixel inside?, heat inside in multiples of even heat, (n b q)
     "Pointing game and mass inside each mask; a map without heat points nowhere and counts 0."
+    _must_be_heat(heat)
     mass = einsum(heat, masks.float(), "n b h w, b q h w -> n b q")
     mass = mass / reduce(heat, "n b h w -> n b 1", "sum").clamp_min(1e-9)
     mass = mass / reduce(masks.float(), "b q h w -> b q", "mean")
@@ -136,6 +142,8 @@ def cka(
     "Linear CKA between blocks, without bias. InputError for fewer than 4 faces."
     if (m := z.shape[1]) < 4:
         raise InputError(f"CKA of {m} faces cannot be estimated; it takes at least 4")
+    if not z.isfinite().all():
+        raise InputError("z has NaN or infinite features; leave those faces out")
     z = z.double() - z.double().mean(1, keepdim=True)
     z = z / z.abs().amax((1, 2), keepdim=True).clamp_min(1e-300)        # any scale
     cross = einsum(z, z, "i b d, j b e -> i j d e").square().sum((-2, -1))
@@ -150,6 +158,7 @@ def overlap(
     top: float = .2,    # Share of the picture that counts as hot
 ) -> Tensor:            # In [0, 1], (n n), mean over faces
     "Intersection over union of the blocks' hottest regions; a map without heat overlaps with nothing."
+    _must_be_heat(heat)
     flat = rearrange(heat, "n b h w -> n b (h w)")
     hot = ((flat >= flat.quantile(1 - top, -1, keepdim=True)) & (flat > 0)).float()
     both = einsum(hot, hot, "i b p, j b p -> i j b")

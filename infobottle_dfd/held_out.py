@@ -20,7 +20,7 @@ def as_array(values) -> np.ndarray:
     "Numpy, of numpy, torch or a list."
     if torch.is_tensor(values):
         values = values.detach().cpu()
-        values = values.float() if values.is_floating_point() else values       # no bfloat16 there
+        values = values.float() if values.dtype == torch.bfloat16 else values   # numpy has none
     return np.asarray(values)
 
 # %% ../nbs/foundation/05_held_out.ipynb #aec3e704

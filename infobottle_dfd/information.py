@@ -45,7 +45,15 @@ def _distribution(
         least = p.min() if p.numel() else 0
         raise InputError(f"{what} is no distribution: entries from {least:.3g}, sum {off:.6g}; "
                          "they must be >= 0 and sum to 1 (divide counts by their sum)")
-    return p.clamp(min=0) / total
+    return (p.clamp(min=0) + 0.) / total                # + 0.: no negative zero
+
+def _nats(
+    base: float,    # Of the logarithm
+) -> float:
+    "Nats in the unit of this base. InputError unless it is a number above 1."
+    if not 1 < base < math.inf:
+        raise InputError(f"base = {base}: take 2 for bits, or math.e for nats")
+    return math.log(base)
 
 # %% ../nbs/01_information.ipynb #00-011
 def marginal(
@@ -75,7 +83,7 @@ def H(
         q = marginal(p, axes, keep)
         return reduce(torch.special.entr(torch.where(q > 0, q, 1)), f"{batch} {keep} -> {batch}", "sum")
     known = entropy(given) if given.strip() else 0
-    return (entropy(f"{target} {given}") - known) / math.log(base)
+    return (entropy(f"{target} {given}") - known) / _nats(base)
 
 # %% ../nbs/01_information.ipynb #00-022
 def _groups(
@@ -119,7 +127,7 @@ def kl(
     if p.shape != q.shape:
         raise InputError(f"p and q must have one shape, not {tuple(p.shape)} and {tuple(q.shape)}")
     p, q = (_distribution(t, tuple(range(t.ndim)), name) for t, name in ((p, "p"), (q, "q")))
-    return pointwise_kl(p, q).sum() / math.log(base)
+    return pointwise_kl(p, q).sum() / _nats(base)
 
 # %% ../nbs/01_information.ipynb #00-042
 def gaussian_I(
@@ -142,18 +150,19 @@ def gaussian_I(
         i = [names.index(k) for k in keep.split()]
         return torch.logdet(cov[..., i, :][..., i])
     ratio = logdet(f"{a} {given}") + logdet(f"{b} {given}") - logdet(given) - logdet(f"{a} {b} {given}")
-    return ratio / (2 * math.log(base))
+    return ratio / (2 * _nats(base))
 
 # %% ../nbs/01_information.ipynb #00-048
 def law(
     cases,          # Equally likely cases, each (z1, ..., zn, y), whole numbers from 0; repeat one to weigh it
 ) -> Tensor:        # Joint table, float64
     "The joint table of a bag of cases. InputError for values that cannot number the rows of a table."
-    cases = cases.tolist() if hasattr(cases, "tolist") else [[*case] for case in cases]
+    try: cases = cases.tolist() if hasattr(cases, "tolist") else [[*case] for case in cases]
+    except TypeError: cases = []                        # a case that is no row
     def counts(v) -> bool:
         "Whether a value is a whole number from 0."
         try: return float(v) >= 0 and float(v).is_integer()
-        except (TypeError, ValueError): return False
+        except (TypeError, ValueError, OverflowError): return False
     if not cases or len({len(case) for case in cases}) > 1 or not cases[0]:
         raise InputError("a law needs at least one case, all of the same length, as [(z1, z2, y), ...]")
     if bad := [v for case in cases for v in case if not counts(v)]:

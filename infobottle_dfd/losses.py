@@ -25,7 +25,8 @@ def soft_kl(
     q: Tensor,          # Logits of the distribution on the right, (... k)
     T: float = 1.,      # Temperature of both
 ) -> Tensor:            # Nats, one per sample, (...)
-    "KL[p||q] between two opinions given as logits."
+    "KL[p||q] between two opinions given as logits. InputError for a temperature that is not above 0."
+    if not 0 < T < float("inf"): raise InputError(f"a temperature must be a number above 0, not {T}")
     log_p, log_q = (F.log_softmax(t.float() / T, -1) for t in (p, q))
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 

@@ -32,7 +32,7 @@ from .runs.checkpoint import (Rest, finished, go_on, keep, keep_last, no_trace,
 from .runs.config import Config, anywhere, new_folder, trained_on
 from .runs.data import make_data
 from .runs.machine import facts, outlive, world
-from .runs.progress import draw_curves, line, progress
+from .runs.progress import draw_curves, line, progress, table
 from .runs.seal import known, locked
 from .runs.step import Learner, Together, first, lr_at, plan, reseed
 
@@ -197,7 +197,7 @@ def fit(
     "Train, keep the best epoch by validation AUC, read the test set once."
     cfg.check()
     cfg = anywhere(cfg)
-    if out is not None and (done := finished(Path(out), cfg)):
+    if out is not None and (done := finished(Path(out), cfg, table)):
         return done | {"run": str(out)}
     with Together(cfg) as device, ExitStack() as held:
         try:

@@ -120,3 +120,10 @@ def test_old_names():
     assert room.block_table is laboratory.block_table
     with pytest.raises(AttributeError, match="nothing"):
         room.nothing
+
+
+@pytest.mark.parametrize("price", [math.nan, -1., math.inf])
+def test_a_price_is_a_number(price):
+    "For no number as a price, nothing was kept."
+    with pytest.raises(InputError, match="a price must be a number of at least 0"):
+        gaussian_bottleneck([.5], [2., price])

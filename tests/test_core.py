@@ -131,3 +131,25 @@ def test_rights_are_asked_for_before_the_work(tmp_path, monkeypatch):
         with pytest.raises(InputError, match="may not be written by you"):
             must_have_folder(tmp_path / name)
     must_have_folder(tmp_path / "free", Path("/dev/null"))
+
+
+@pytest.mark.parametrize("redirect, status, word", [(">/dev/full", 2, "No space left on device"), (">&-", 0, ""), (">&- 2>&-", 0, ""), ("2>&-", 0, ""), ("2>/dev/full", 2, ""), ("| head -c 0", 141, "")])
+def test_streams_that_are_closed_or_full(redirect, status, word):
+    "A table that could not be printed was an ignored exception; with stderr closed, a progress bar was a traceback that nobody saw."
+    code = "import sys; from infobottle_dfd.core import command; from tqdm import tqdm; command(lambda: ([*tqdm(range(3))], print('x' * 10 ** 6)))"
+    done = subprocess.run(["bash", "-c", f'"{sys.executable}" -c "{code}" {redirect}; exit ${{PIPESTATUS[0]}}'], capture_output=True, text=True)
+    assert done.returncode == status and word in done.stderr and "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+def test_a_sentence_that_nobody_reads_keeps_its_status():
+    code = "from infobottle_dfd.core import InputError, command\ndef bad(): raise InputError('x')\ncommand(bad)"
+    for redirect in ("2>&-", "2>/dev/full"):
+        assert subprocess.run(["bash", "-c", f'"{sys.executable}" -c "$0" {redirect}', code]).returncode == 2
+
+
+def test_a_full_disk_has_a_name(tmp_path):
+    "PyTorch said 'unexpected pos 64 vs 0'."
+    def torn(path):
+        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
+    with pytest.raises(OSError, match="No space left"):
+        write(tmp_path / "a.pt", torn)

@@ -5,7 +5,7 @@ import torch
 from infobottle_dfd.aggregation import ForgeryDetector
 from infobottle_dfd.blocks import look, make_backbone
 from infobottle_dfd.core import InputError
-from infobottle_dfd.explaining import block_maps, cka, grid, hat
+from infobottle_dfd.explaining import block_maps, cka, grid, hat, inside, overlap
 
 
 @pytest.mark.parametrize("faces", [torch.float64, torch.bfloat16, torch.float16])
@@ -65,3 +65,14 @@ def test_cka_without_bias():
         assert seen[0, 2] == pytest.approx(float(cka(torch.stack([a, c]))[0, 1])) and (seen[3] == 0).all()
     with pytest.raises(InputError, match="at least 4"):
         cka(torch.randn(2, 3, 5))
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.])
+def test_what_is_no_number_points_nowhere_and_overlaps_with_nothing(wrong):
+    "CKA was 0, a hit counted as a miss: one NaN in one face looked like blocks that have nothing in common."
+    z, heat = torch.randn(2, 9, 3), torch.rand(2, 9, 4, 4)
+    z[0, 0, 0], heat[0, 0, 0, 0] = (float("nan") if wrong == -1 else wrong), wrong
+    masks = torch.ones(9, 1, 4, 4, dtype=torch.bool)
+    for call in (lambda: cka(z), lambda: inside(heat, masks), lambda: overlap(heat)):
+        with pytest.raises(InputError, match="leave those faces out"):
+            call()

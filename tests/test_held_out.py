@@ -33,3 +33,11 @@ def test_what_can_be_measured():
     assert as_codes(["b", "a", "b"], 3, "y").tolist() == [1, 0, 1]
     with pytest.raises(InputError, match="one entry a face"):
         as_codes([0, 1], 3, "y")
+
+
+def test_torch_and_numpy_are_the_same_numbers():
+    "float64 of torch was halved to float32: groups of large numbers ran together, features far from 0 were lost."
+    large = torch.arange(30).double() + 2 ** 25
+    assert as_codes(large, 30, "groups").max() == as_codes(large.numpy(), 30, "groups").max() == 29
+    z = torch.randn(1, 30, 2, dtype=torch.float64) + 1e9
+    assert (as_blocks(z)[0] == z[0].numpy()).all() and as_blocks(z.bfloat16() * 0 + torch.rand(30, 1).bfloat16())[0].shape == (30, 2)

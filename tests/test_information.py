@@ -196,3 +196,22 @@ def test_rounding_is_divided_out():
 
 def test_pointwise_kl_of_no_probabilities_is_nan():
     assert pointwise_kl(torch.tensor([math.nan, -.5, 0]), torch.tensor([.5, .5, .5])).isnan().tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("base", [1, 0, -2, .5, math.nan, math.inf])
+def test_a_unit_is_a_base_above_one(base):
+    "A base of 1/2 gave negative entropies, infinity gave 0."
+    cov = torch.tensor([[1., .5], [.5, 1.]])
+    for call in (lambda: H(LAWS["XOR"][1], "z1 z2 y", "y", base), lambda: kl(torch.tensor([.5, .5]), torch.tensor([.1, .9]), base), lambda: gaussian_I(cov, "x y", "x;y", base)):
+        with pytest.raises(InputError, match="take 2 for bits"):
+            call()
+
+
+def test_a_negative_zero_is_zero():
+    assert kl(torch.tensor([.5, .5]), torch.tensor([-0., 1.])) == math.inf              # was nan
+
+
+def test_cases_that_are_no_rows():
+    for cases in ([0, 1], [(10 ** 400, 1)]):
+        with pytest.raises(InputError):
+            law(cases)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from infobottle_dfd.aggregation import Outputs
 from infobottle_dfd.core import InputError
 from infobottle_dfd.losses import (AutomaticWeights, Witnesses, fixed_weights, global_information_loss, local_information,
-                                   objective)
+                                   objective, soft_kl)
 
 CASES = json.loads((Path(__file__).parent / "official_losses.json").read_text())["cases"]
 LOGITS = ("logits_global", "logits_all", "logits_without")
@@ -120,3 +120,10 @@ def test_witnesses_reach_the_blocks():
     assert said.shape == (4, 6, 3)
     said[1].sum().backward()
     assert z.grad[1].abs().sum() > 0 and z.grad[[0, 2, 3]].abs().sum() == 0                # each sees its own block alone
+
+
+@pytest.mark.parametrize("T", [0, -1., float("nan"), float("inf")])
+def test_a_temperature_is_above_zero(T):
+    "A negative one turned both opinions round, and the number looked like any other."
+    with pytest.raises(InputError, match="a temperature must be a number above 0"):
+        soft_kl(torch.tensor([[1., 0.]]), torch.tensor([[0., 2.]]), T)

@@ -22,9 +22,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..commands import Prepare
-from ..core import InputError, write_json
+from ..core import InputError, undisturbed, write_json
 from .benchmarks import read_benchmark
-from .cutting import check, cut_faces, finished, own_place, read_log
+from .cutting import (check, cut_faces, finished, must_be_uncut, own_place,
+                                          read_log)
 from .detector import load_detector
 from .folders import is_video
 from .manifest import Face, write_manifest
@@ -103,7 +104,8 @@ def run_all(
     others, left = {*multiprocessing.active_children()}, set()
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), alone) as pool:
         try:
-            left = {pool.submit(work, *job, args) for job in jobs}
+            with undisturbed():
+                left = {pool.submit(work, *job, args) for job in jobs}
             for job in as_completed(left):
                 yield job.result()
                 left.remove(job)
@@ -191,9 +193,7 @@ def prepare(
     if source.is_dir() and out.is_relative_to(source):
         raise InputError(f"{args.out}: lies inside {args.source}, and its faces would be read "
                          "as videos; choose a folder outside")
-    if ((source if source.is_dir() else source.parent) / "prepare.json").exists():
-        raise InputError(f"{args.source}: holds faces that infobottle-prepare has cut; "
-                         "train on it with --data, or name the films")
+    must_be_uncut(source)
     found = read_benchmark(source, args.compression, args.reader, args.group_by)
     for name in (str(r.path) for r in found.rows):
         if name != name.encode("utf-8", "replace").decode():

@@ -62,8 +62,14 @@ def by_name(
     root: Path,                             # A folder
     suffixes: tuple[str, ...] = VIDEOS,     # What to list
 ) -> dict[str, Path]:                       # Small letters, with / -> the file
-    "All videos below a folder."
-    return {p.relative_to(root).as_posix().lower(): p for p in below(root, suffixes)}
+    "All videos below a folder. InputError for two names that differ in capitals alone."
+    found = {}
+    for p in below(root, suffixes):
+        other = found.setdefault(p.relative_to(root).as_posix().lower(), p)
+        if other is not p:
+            raise InputError(f"{other} and {p}: names that differ in capitals alone, and a benchmark "
+                             "has one of them; take one out")
+    return found
 
 def missing(
     gone: list[str],    # Names that were looked for

@@ -50,8 +50,12 @@ def by_video(
     p: Tensor,                              # Their probability of fake, (b)
 ) -> tuple[list[Face], Tensor]:             # First frame of every video, its score
     "Scores of videos, in the order of `video_names`."
-    first, mean = film_scores(video_names(rows), p, [r.video for r in rows])
-    return [rows[i] for i in first], torch.tensor(mean)
+    first, mean = film_scores(names := video_names(rows), p, [r.video for r in rows])
+    people = {}                                             # of any of its frames
+    for name, r in zip(names, rows):
+        people.setdefault(name, set()).update(filter(None, r.identity.split("+")))
+    films = [rows[i]._replace(identity="+".join(sorted(people[names[i]]))) for i in first]
+    return films, torch.tensor(mean)
 
 # %% ../../nbs/judging/03_levels.ipynb #08-038
 def units(

@@ -72,7 +72,10 @@ def go_on(
     seal: dict | None = None,       # What the data is now, as `known` says
 ) -> tuple[list[dict], dict]:       # History and place; those of a beginning if nothing was kept
     "Go on from last.pt, if there is one. InputError if it is damaged, or of other data or settings."
-    if not (path := out / "last.pt").exists():
+    path, told = out / "last.pt", out / "metrics.jsonl"
+    if not path.exists():                                   # killed in its first epoch: one line
+        if path.is_symlink() or told.exists() and told.read_bytes().count(b"\n") > 1:
+            raise InputError(f"{path}: is gone, but not its epochs; put it back, or choose another --out")
         return [], start_of(1)
     try:
         saved = read_state(path, {"history": list, "at": dict}, next(learner.parameters()).device)
@@ -202,6 +205,7 @@ class Rest:
 def finished(
     out: Path,                          # A run folder, which need not exist
     cfg: Config,                        # Settings
+    tell: Callable[[dict], str] = str,  # What will be said of it; fails if that cannot be
 ) -> dict[str, object] | None:          # Its report if the run is complete
     "The report of a finished run. InputError if the folder holds a run with other settings."
     try:
@@ -211,14 +215,12 @@ def finished(
     except (ValueError, TypeError, RecursionError):
         raise InputError(f"{out / 'config.json'}: damaged; choose another folder") from None
     if differing(asdict(saved), cfg):
-        raise InputError(f"{out}: holds a run with other settings; "
-                         "go on with those, or choose another folder")
+        raise InputError(f"{out}: holds a run with other settings; take those, or another --out")
     try:
         report = json.loads((out / "test.json").read_text())
         trained = asdict(settings_of(report["config"]))
-        table(report | {"run": out})                        # what will be said of it
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError,
-            RecursionError):
+        tell(report | {"run": str(out)})
+    except Exception:                                       # a damaged file can raise anything
         return None                                         # not there, or damaged: it is made anew
     must_match(out, trained, "test.json")
     return report

@@ -100,7 +100,9 @@ def faults(
         (cfg.share < 1 and not own,
          "share is for your own data; draw fewer faces with images instead"),
         (own and (cfg.leave_out or cfg.shortcut),
-         "leave_out and shortcut are for drawn ClueFaces; leave them away with your own data")]
+         "leave_out and shortcut are for drawn ClueFaces; leave them away with your own data"),
+        (cfg.shortcut and cfg.shortcut == cfg.leave_out,
+         f"clue '{cfg.shortcut}' cannot be both left out and the shortcut; name another")]
     return [sentence for broken, sentence in rules if broken]
 
 # %% ../../nbs/runs/01_config.ipynb #4bd5d22e

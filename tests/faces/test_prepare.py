@@ -219,6 +219,20 @@ def test_stopped_while_a_detector_is_stuck(stuck, how):
         time.sleep(.1)
 
 
+@pytest.mark.slow
+def test_ctrl_c_while_processes_start(stuck):
+    "Each process that was still importing printed a traceback of its own."
+    for k in range(3):
+        running = subprocess.Popen([COMMAND, str(stuck), f"out{k}", "--detector", "stuck:find", "--workers", "2", "--group-by", "none"], stderr=subprocess.PIPE, text=True, start_new_session=True,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        while b"spawn_main" not in subprocess.run(["ps", "-o", "args", "--ppid", str(running.pid)], capture_output=True).stdout:
+            assert running.poll() is None
+            time.sleep(.01)
+        time.sleep(.1 * k)
+        os.killpg(running.pid, signal.SIGINT)
+        assert running.communicate(timeout=30)[1].splitlines() == ["infobottle-prepare: stopped"] and running.returncode == 130
+
+
 def test_what_is_done_when_a_run_is_stopped_is_kept(stuck, tmp_path):
     args = preparing.Prepare(stuck, tmp_path / "out", size=32, detector="stuck:find", workers=2)
     outcomes = preparing.run_all([(p, p.stem) for p in sorted(stuck.rglob("*.png"))], args)
@@ -261,7 +275,7 @@ def test_its_own_crops_are_not_cut_again(films, monkeypatch, capsys):
     "prepare on its own output cut crops out of crops."
     own = ("--frames", 2, "--size", 32, "--detector", "own:find", "--workers", 1)
     assert call(monkeypatch, capsys, films, "out", *own)[0] == 0
-    for source in ("out", "out/manifest.csv"):
+    for source in ("out", "out/manifest.csv", "out/faces", "out/faces/real"):
         status, _, err = call(monkeypatch, capsys, source, "again", *own)
         assert status == 2 and "holds faces that infobottle-prepare has cut" in err and not Path("again").exists()
 

@@ -7,7 +7,7 @@ from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.benchmarks import read_benchmark
 from infobottle_dfd.faces.celeb import celeb_df
 from infobottle_dfd.faces.forensics import FF_METHODS, FF_SPLIT
-from infobottle_dfd.faces.readers import inventory
+from infobottle_dfd.faces.readers import by_name, inventory
 from infobottle_dfd.faces.splits import leaks
 
 
@@ -279,8 +279,17 @@ def test_a_reader_is_a_function_under_a_line(tree):
 
     @readers.reader("mine", "my films", "genuine", "forged", least=2)
     def mine(root, compression):
-        return readers.Found(f"mine {compression}", [Face(p, int(p.parent.name == "forged"), "", p.stem) for p in readers.by_name(root).values()], [], {})
+        return readers.Found(f"mine {compression}", [Face(p, int(p.parent.name == "forged"), "", p.stem) for p in by_name(root).values()], [], {})
     try:
         assert read_benchmark(tree("genuine/a.mp4", "forged/b.mp4"), "c40").name == "mine c40"
     finally:
         del readers.READERS["mine"]
+
+
+def test_names_that_differ_in_capitals_alone(tmp_path):
+    "One of the two was passed over without a word."
+    for name in ("a.mp4", "A.mp4"):
+        (tmp_path / name).touch()
+    if len(list(tmp_path.iterdir())) == 2:                                  # not on every disk
+        with pytest.raises(InputError, match="differ in capitals alone"):
+            by_name(tmp_path)

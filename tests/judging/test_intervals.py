@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import norm
 
 from infobottle_dfd.core import InputError
-from infobottle_dfd.experiments.intervals import scores
+from infobottle_dfd.experiments.intervals import scores as drawn
 from infobottle_dfd.judging.intervals import difference, holm, influence, interval
 
 
@@ -14,7 +14,7 @@ def covered(auc, units, shape, sets=400):
     y = np.repeat([0, 1], units)
     for _ in range(sets):
         common, a, b = rng.normal(size=(3, 2 * units))
-        p, q = (scores(shape, auc, norm.cdf((common + e) / 2 ** .5), y) for e in (a, b))
+        p, q = (drawn(shape, auc, norm.cdf((common + e) / 2 ** .5), y) for e in (a, b))
         ends, (_, low, high) = interval(y, p, range(2 * units)), difference(y, p, q, range(2 * units))
         held, zero = held + bool(ends and ends[0] <= auc <= ends[1]), zero + (low <= 0 <= high)
     return held / sets, zero / sets

@@ -54,3 +54,10 @@ def test_the_worst_stretch():
     found = alarms(rows, p, .6)
     assert worst(p[8:16].tolist()) == (pytest.approx(.9), 3, 6) and worst([.3]) == (.3, 0, 0)
     assert found == {"by_score": [0., 0.], "by_worst": [0., .5]}
+
+
+def test_a_film_holds_the_people_of_all_its_frames():
+    "Those of its first frame alone counted, and films that one person ties were independent."
+    faces = [Face(Path(f"{i}.png"), 0, video=f"v{i // 2}", identity=who) for i, who in enumerate(("a", "b", "b", "", "c", "c"))]
+    films, _ = by_video(faces, torch.rand(6))
+    assert [r.identity for r in films] == ["a+b", "b", "c"] and len(set(units(faces)[0])) == len(set(units(films)[0])) == 2

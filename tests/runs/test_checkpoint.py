@@ -281,3 +281,17 @@ def test_data_that_changes_under_a_run_is_refused(tmp_path, face_folder, monkeyp
     (tmp_path / "a/config.json").write_text("{")
     with pytest.raises(training.InputError, match="config.json: damaged"):
         fit(cfg, tmp_path / "a")
+
+
+@pytest.mark.parametrize("how", ["deleted", "on another disk"])
+def test_a_last_state_that_is_gone_begins_nothing_anew(tmp_path, face_folder, monkeypatch, how):
+    "The best epoch of a long run was overwritten by the first of a new one."
+    cfg = Config(data=str(face_folder), size=32, n=2, d=8, epochs=2, batch=8)
+    fit(cfg, tmp_path / "a")
+    (tmp_path / "a/test.json").unlink(), (tmp_path / "a/last.pt").rename(tmp_path / "kept.pt")
+    if how == "on another disk":
+        (tmp_path / "a/last.pt").symlink_to(tmp_path / "nowhere.pt")
+    before = (tmp_path / "a/best.pt").read_bytes()
+    with pytest.raises(training.InputError, match="last.pt: is gone, but not its epochs"):
+        fit(cfg, tmp_path / "a")
+    assert (tmp_path / "a/best.pt").read_bytes() == before and (tmp_path / "a/config.json").exists()

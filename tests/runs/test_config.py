@@ -37,6 +37,7 @@ def test_presets_differ_where_they_say():
     (("--mixup", "1e-320"), "or from 0.01 to 1000"),
     (("--beta", "inf"), "beta is inf; it must be at least 0"),
     (("--shortcut", "nose"), "unknown clue 'nose'; choose one of eyes"),
+    (("--shortcut", "eyes", "--leave-out", "eyes"), "'eyes' cannot be both left out and the shortcut"),
     (("--out", "EXISTING"), "exists already; add --resume"),
     (("--data", "x", "--shortcut", "eyes"), "are for drawn ClueFaces"),
     (("--alpha", "2"), "set weighting to fixed"),
