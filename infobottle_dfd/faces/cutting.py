@@ -182,14 +182,13 @@ def must_fit(
 ) -> None:
     "An error of any kind if something is not there once for every crop, or is no mask's."
     for key in EACH.keys() & done.keys():
-        if len(done[key]) != len(done["crops"]) or not all(isinstance(v, EACH[key])
-                                                           for v in done[key]):
+        right = [isinstance(v, EACH[key]) for v in done[key]]
+        if len(right) != len(done["crops"]) or not all(right):
             raise ValueError(f"not one of {key} a crop")
     boxes = np.array(done.get("boxes", []) or np.zeros((0, 4)), float)
-    if boxes.shape[1:] != (4,) or not np.isfinite(boxes).all():
-        raise ValueError("a box is no four numbers")
-    if len(boxes) and not all(Path(c).stem.isdecimal() for c in done["crops"]):
-        raise ValueError("a crop is not called by its frame")
+    numbered = all(Path(c).stem.isdecimal() for c, _ in zip(done["crops"], boxes))
+    if boxes.shape[1:] != (4,) or not (numbered and np.isfinite(boxes).all()):
+        raise ValueError("a box is no four numbers, or of no frame")
     if "masks" in done and not (done["origin"][0] in ("difference", "own masks") and done["marked"]
                                 and all(isinstance(n, int) for n in done["unmarked"].values())):
         raise ValueError("masks of another kind")
