@@ -103,7 +103,7 @@ def undone(
     "Sources, and their fakes that have no masks yet."
     jobs = {}
     for path, origin in origins(rows).items():
-        done = log[path]
+        done = log.get(path, {})
         there = done.get("origin") == fingerprint(origin) and all(
             (out / mask).is_file() for mask in done["masks"] if mask)
         if done.get("boxes") and not there:             # 0.2 kept no boxes
@@ -176,7 +176,7 @@ def ways(
     log: dict[str, dict],   # Outcomes by path
 ) -> dict[str, str]:        # Method -> "difference" or "own masks"
     "What kind of masks each method has."
-    drawn = {r: log[str(r.path)].get("origin") for r in rows}
+    drawn = {r: log.get(str(r.path), {}).get("origin") for r in rows}
     return {kind(r): origin[0] for r, origin in drawn.items() if origin}
 
 def masks_said(
@@ -191,7 +191,8 @@ def masks_said(
             count[f"masks of {kind(r)}: {done['origin'][0]}"] += sum(map(bool, done["masks"]))
             why = {f"crops without a mask: {w}": n for w, n in done["unmarked"].items()}
             if left := len(done["crops"]) - len(rows_of(r, done, args)):
-                why["crops not listed: several people, not clear who is forged"] = left
+                why["crops not listed: not clear which of several people is forged"
+                    + " (--faces all compares everybody)" * (args.faces == "one")] = left
             count.update(why)
             named += [f"{w}: {r.path}" for w in why]
     return told(count, named)

@@ -141,7 +141,7 @@ def cut_all(
     return {str(r.path): log[str(r.path)] for r in rows}
 
 def mask_all(
-    rows: list[Face],           # A row a video
+    rows: list[Face],           # All that there are, a row a video or frame
     log: dict[str, dict],       # Of `cut_all`, is added to
     args: Prepare,              # Settings
 ) -> None:

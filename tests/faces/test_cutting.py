@@ -25,7 +25,12 @@ def test_names_become_short_folders():
 @pytest.mark.parametrize("line", ["[1, 2]", "3", '{"path": "a"}', '{"path": "a", "crops": {}, "problem": "", "frames": 1, "several": 0}',
                                   '{"path": "a", "crops": ["../mine.png"], "problem": "", "frames": 1, "several": 0}', "\xff",
                                   '{"path": "a", "crops": ["prepare.json"], "problem": "", "frames": 1, "several": 0}', '{"path": "a", "crops": [7], "problem": "", "frames": 1, "several": 0}',
-                                  '{"path": "a", "crops": [], "problem": "", "frames": 1, "several": 0, "lost": "x"}'])
+                                  '{"path": "a", "crops": [], "problem": "", "frames": 1, "several": 0, "lost": "x"}',
+                                  *('{"path": "a", "crops": ["faces/0.jpg"], "problem": "", "frames": 1, "several": 0, %s}' % more for more in (
+                                      '"boxes": 3', '"boxes": [[1, 2, 3]]', '"boxes": [[1, 2, 3, NaN]]', '"boxes": []', '"masks": ["m"]', '"masks": [3], "marked": [0], "origin": ["difference"], "unmarked": {}',
+                                      '"masks": ["m"], "marked": ["x"], "origin": ["difference"], "unmarked": {}', '"masks": ["m"], "marked": [0], "origin": [], "unmarked": {}',
+                                      '"masks": ["m"], "marked": [0], "origin": ["difference"], "unmarked": {"a": "b"}', '"masks": ["m"], "marked": [0], "origin": ["difference"], "unmarked": [1]')),
+                                  '{"path": "a", "crops": ["faces/x.jpg"], "problem": "", "frames": 1, "several": 0, "boxes": [[1, 2, 3, 4]]}'])
 def test_lines_that_are_no_outcome(tmp_path, line):
     (tmp_path / "done.jsonl").write_bytes(line.encode("latin-1") + b"\n")
     with pytest.raises(InputError, match="line 1: was not written by"):

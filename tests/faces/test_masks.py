@@ -15,7 +15,7 @@ from infobottle_dfd.faces.clues import ClueFaces
 from infobottle_dfd.faces.manifest import Face, read_manifest
 from infobottle_dfd.faces.masks import origins, rows_of, scenes, verdicts
 
-BOX = (20, 10, 60, 80)              # Of the detectors own:find and own:pair
+BOX = (20, 10, 60, 80)              # Of the detectors finder:find and finder:pair
 HOLE = (40, 80, 28, 68)             # Top, bottom, left and right of what is forged in it
 OWN = f"def find(picture): return [{BOX}]\ndef pair(picture): return [{BOX}, (95, 20, 50, 70)]\n"
 
@@ -61,8 +61,7 @@ def overlap(mask):
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     "A folder with detectors of one's own."
-    (tmp_path / "own.py").write_text(OWN)
-    monkeypatch.delitem(sys.modules, "own", raising=False)
+    (tmp_path / "finder.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -71,7 +70,7 @@ def own(tmp_path, monkeypatch):
 def call(monkeypatch, capsys, *args):
     "Status, stdout, stderr of infobottle-prepare on small settings."
     few = ("--frames", "4", "--size", "128", "--workers", "1")
-    monkeypatch.setattr(sys, "argv", ["infobottle-prepare", *map(str, args), *few, *(() if "--detector" in args else ("--detector", "own:find"))])
+    monkeypatch.setattr(sys, "argv", ["infobottle-prepare", *map(str, args), *few, *(() if "--detector" in args else ("--detector", "finder:find"))])
     try:
         prepare()
         status = 0
@@ -158,6 +157,19 @@ def test_the_rectangle_is_marked(forensics, monkeypatch, capsys):
     assert json.loads(Path("out/prepare.json").read_text())["masks"] == {"Deepfakes": "difference", "FaceSwap": "own masks", "NeuralTextures": "difference"}
 
 
+def test_frames_are_compared_by_name(own, monkeypatch, capsys):
+    "A set of frames, of which the source has more than the fake: each fake's own frame of the source is taken, whatever was thinned."
+    a = scene(3)
+    for name, count, forged in (("original/000", 9, False), ("Deepfakes/000_003", 6, True)):
+        for k in range(count):
+            lit = (a * (.7 + .05 * k)).clip(0, 255).astype(np.uint8)
+            (own / "set" / name).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(forge(lit) if forged else lit).save(own / "set" / name / f"{k:04}.png")
+    assert call(monkeypatch, capsys, "set", "out", "--format", "png")[0] == 0
+    rows = read_manifest(Path("out/manifest.csv"))
+    assert len(rows) == 8 and all(overlap(r.mask) > .9 for r in rows if r.label) and {r.mask for r in rows if not r.label} == {""}
+
+
 def test_masks_are_drawn_once_and_anew_where_a_source_changed(forensics, monkeypatch, capsys):
     "A second call does nothing; an exchanged source and a lost mask are noticed; --masks none leaves them out, and later they can be had without a cut."
     assert call(monkeypatch, capsys, forensics, "out", "--masks", "none")[0] == 0
@@ -184,7 +196,7 @@ def test_celeb_df_with_two_processes(own, monkeypatch, capsys):
         play(own / "celeb" / f"{name}.mp4", picture, frames)
     (own / "celeb/List_of_testing_videos.txt").write_text("1 YouTube-real/00000.mp4\n")
     monkeypatch.setenv("PYTHONPATH", f"{own}:{Path(__file__).parents[2]}")
-    monkeypatch.setattr(sys, "argv", ["infobottle-prepare", "celeb", "out", "--frames", "4", "--size", "128", "--detector", "own:find", "--workers", "2"])
+    monkeypatch.setattr(sys, "argv", ["infobottle-prepare", "celeb", "out", "--frames", "4", "--size", "128", "--detector", "finder:find", "--workers", "2"])
     prepare()
     rows = {v: [r for r in read_manifest(Path("out/manifest.csv")) if r.video.startswith(v)] for v in ("celeb-synthesis/id0_id1", "celeb-synthesis/id0_id2", "celeb-real")}
     assert all(overlap(r.mask) > .8 for r in rows["celeb-synthesis/id0_id1"]) and {r.mask for r in rows["celeb-real"]} == {""}
@@ -199,14 +211,14 @@ def test_the_forged_person_is_known(own, monkeypatch, capsys):
     play(own / "ff" / FAKE("Deepfakes", "000_003"), forge(two))                         # the left one, the larger
     play(own / "ff" / FAKE("FaceSwap", "000_003"), forge(two, (35, 60, 105, 135)))      # the right one
     play(own / "ff" / FAKE("Face2Face", "000_003"), forge(forge(two), (35, 60, 105, 135)))
-    status, out, _ = call(monkeypatch, capsys, "ff", "all", "--faces", "all", "--detector", "own:pair")
+    status, out, _ = call(monkeypatch, capsys, "ff", "all", "--faces", "all", "--detector", "finder:pair")
     rows = read_manifest(Path("all/manifest.csv"))
     said = {r.video: (r.label, r.method, bool(r.mask)) for r in rows}
     assert status == 0 and said == {"youtube/000#1": (0, "", False), "youtube/000#2": (0, "", False), "Deepfakes/000_003#1": (1, "Deepfakes", True), "Deepfakes/000_003#2": (0, "", False),
                                     "FaceSwap/000_003#1": (0, "", False), "FaceSwap/000_003#2": (1, "FaceSwap", True)}
-    assert f"not clear who is forged: {own / 'ff' / FAKE('Face2Face', '000_003')}" in out and "8  crops not listed" in out
-    status, out, _ = call(monkeypatch, capsys, "ff", "one", "--detector", "own:pair")
-    assert {r.video for r in read_manifest(Path("one/manifest.csv"))} == {"youtube/000", "Deepfakes/000_003", "Face2Face/000_003"} and f"not clear who is forged: {own / 'ff' / FAKE('FaceSwap', '000_003')}" in out
+    assert f"not clear which of several people is forged: {own / 'ff' / FAKE('Face2Face', '000_003')}" in out and "8  crops not listed" in out
+    status, out, _ = call(monkeypatch, capsys, "ff", "one", "--detector", "finder:pair")
+    assert {r.video for r in read_manifest(Path("one/manifest.csv"))} == {"youtube/000", "Deepfakes/000_003", "Face2Face/000_003"} and f"is forged (--faces all compares everybody): {own / 'ff' / FAKE('FaceSwap', '000_003')}" in out
 
 
 def test_scenes_and_verdicts():

@@ -164,7 +164,7 @@ def test_what_is_transparent_in_a_film_is_not_seen(tmp_path):
         for _ in range(3):
             out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgba")))
         out.mux(stream.encode())
-    for _, x in faces.frames(tmp_path / "a.mov", 2):
+    for _, x, *_ in faces.frames(tmp_path / "a.mov", 2):
         assert (x[:, :32] == 255).all() and (x[:, 32:] == (9, 90, 9)).all()
 
 
