@@ -143,19 +143,14 @@ class Objective(nn.Module):
     reads = ("logits_global",)      # of the outputs; the others need not be there
     options = ()                    # what it can be given beside n, d and k
     fits_heads = False              # whether the heads on Z and without a block learn the label
-    marks = False                   # whether it is told where fakes were changed, by `targets`
-    at = None                       # the step of the backbones whose maps it reads
+    marks, at = False, None         # whether it is told where fakes were changed; whose maps it reads
 
     def __init__(self, n: int, d: int, k: int = 2):     # Blocks, features of a z_i, classes
         super().__init__()
         self.weights = None         # an AutomaticWeights, where they are trained
 
-    def forward(
-        self,
-        out: Outputs,               # A detector's outputs
-        y: Tensor,                  # Labels, (b), or opinions about them, (b k)
-    ) -> dict[str, Tensor]:         # Scalars to be minimised
-        "Cross-entropy of the verdict."
+    def forward(self, out: Outputs, y: Tensor) -> dict[str, Tensor]:     # y (b), or opinions (b k)
+        "Terms to be minimised: cross-entropy of the verdict."
         return {"ce": cross_entropy(out.logits_global, y)}
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:        # As `forward` returns them
@@ -249,8 +244,6 @@ def make_objective(
         made = yours(made, "mode", way_out)
     if not (isinstance(made, type) and issubclass(made, Objective)):
         raise InputError(f"unknown mode '{mode}'; {way_out}")
-    for option in set(options) - set(made.options):
-        if strict:
-            raise InputError(f"{option} means nothing to mode {mode}; leave it away")
-        del options[option]
-    return made(n, d, k, **options)
+    if strict and (extra := set(options) - set(made.options)):
+        raise InputError(f"{min(extra)} means nothing to mode {mode}; leave it away")
+    return made(n, d, k, **{o: v for o, v in options.items() if o in made.options})

@@ -78,8 +78,7 @@ def few(
     tasks = [("tiny", 64, 64, True), ("tiny", 64, 64, False), ("tiny", 64, 1, False),
              ("resnet34", 224, 1, False), ("resnet34", 224, 2, False)]
     for backbone, size, batch, train in tasks[:2] if b.quick else tasks:
-        left = {"folded", "stacked", "folded, grouped"} if train else set()
-        if b.quick or train or backbone != "tiny": left.add("compiled")
+        left = {*("folded", "stacked", "folded, grouped") * train, *SLOW[:b.quick or train or backbone != "tiny"]}
         runs = {a: small(b, a, backbone, size, 2 if b.quick else batch, train)
                 for a in SMALL if a not in left}
         race(b, runs, what="small step" if train else "small inference", backbone=backbone,
@@ -211,10 +210,10 @@ def finished_rows(
 def measure(
     device: torch.device,       # To be measured
     quick: bool,                # Small sizes, one turn
-    races: tuple[str, ...],     # Those wanted: network, epoch, parts, compiled, few, stages, memory
+    races: tuple[str, ...],     # Those wanted: network, epoch, parts, compiled, few, memory
 ) -> dict[str, object]:         # Machine, load, rates, rows
     "Run the races."
-    b, start, load = Bench(device, quick), time.time(), [os.getloadavg()[0]]
+    b, start, load = Bench(device, quick), time.time(), os.getloadavg()[0]
     many, batches = (1,) if quick else (4, 8, 2, 1), (4,) if quick else (32, 256) if b.gpu else (16,)
     matmul(b)
     for batch in batches:
@@ -222,10 +221,8 @@ def measure(
         if "epoch" in races: epoch(b, batch, 8 if quick else 4096 if b.gpu else 96, many[0])
         if "parts" in races: parts(b, batch, many[0])
         if "compiled" in races and not quick: network(b, batch, 4 if b.gpu else 1, compiled=True)
-    for name, f in (("few", few), ("stages", stages)):
-        if name in races: f(b)
+    if "few" in races: few(b); stages(b)
     matmul(b)
-    load.append(os.getloadavg()[0])
     for batch in batches if "memory" in races else (): memory(b, batch, [] if quick else list(many))
-    return {**machine(device), "load_before_and_after": load, "seconds": round(time.time() - start),
+    return {**machine(device), "load_before_and_after": [load, os.getloadavg()[0]], "seconds": round(time.time() - start),
             "matmul_gflops": {k: round(v / 1e9) for k, v in b.rate.items()}, "rows": finished_rows(b)}

@@ -132,7 +132,7 @@ def give(plain, detector):
     plain.load_state_dict(state)
 
 # %% ../../nbs/experiments/04_speed.ipynb #5f43fc99
-Race = Literal["network", "epoch", "parts", "compiled", "few", "stages", "memory"]
+Race = Literal["network", "epoch", "parts", "compiled", "few", "memory"]
 
 @dataclass
 class Speed:

@@ -118,8 +118,7 @@ def keep(
                 "epoch": history[-1]["epoch"], "threshold": val["threshold"], "val_auc": val["auc"],
                 "film_threshold": val.get("film_threshold", val["threshold"]),
                 "trained_on": trained_on(cfg), **(seal or {})}
-        if learner.objective.marks:                     # its heads say where
-            best["objective"] = learner.objective.state_dict()
+        best |= {"objective": learner.objective.state_dict()} if learner.objective.marks else {}
         write(out / "best.pt", lambda p: torch.save(best, p))
     lines = "".join(json.dumps(h) + "\n" for h in history)
     write(out / "metrics.jsonl", lambda p: p.write_text(lines))
@@ -128,11 +127,7 @@ def keep(
 # %% ../../nbs/runs/05_checkpoint.ipynb #05-033
 class InBfloat16(ForgeryDetector):
     "A detector that computes in bfloat16 where that is safe, and answers in float32."
-    def forward(
-        self,
-        x: Tensor,                  # Faces, RGB in [0, 1], (b c h w)
-        at: str | None = None,      # As in ForgeryDetector
-    ) -> Outputs:
+    def forward(self, x: Tensor, at: str | None = None) -> Outputs:     # As ForgeryDetector's
         "Faces to named outputs."
         with torch.autocast(x.device.type, torch.bfloat16):
             out = super().forward(x, at)
@@ -142,8 +137,7 @@ class InBfloat16(ForgeryDetector):
 def load_run(
     run: str | Path,                                # A run folder
     device: torch.device = torch.device("cpu"),     # Where to put the detector
-) -> tuple[ForgeryDetector, dict]:      # It; config, threshold, trained_on, epoch, val_auc, ...;
-                                        # the objective, where it says which places were changed
+) -> tuple[ForgeryDetector, dict]:      # It; config, threshold, ...; objective, where it has a map
     "The best epoch of a run, ready to use, in its own precision. InputError if there is none."
     saved = read_best(run)
     cfg = Config(**saved["config"])
@@ -151,9 +145,8 @@ def load_run(
         kind = InBfloat16 if cfg.bf16 else ForgeryDetector
         detector = kind(cfg.n, cfg.d, cfg.backbone)
         detector.load_state_dict(saved.pop("model"))
-        if "objective" in saved:
-            asked = objective_of(cfg, old=True)
-            asked.meet(detector, cfg.size)
+        if "objective" in saved:                        # its heads say where
+            (asked := objective_of(cfg, old=True)).meet(detector, cfg.size)
             asked.load_state_dict(saved["objective"])
             saved["objective"] = asked.to(device).eval()
     except Exception as e:                              # weights of another network
@@ -188,14 +181,12 @@ class Rest:
         "After a step; after the last one of an epoch everything will be saved anyway."
         self.steps, stop = self.steps + 1, self.asked
         if world()[1] > 1:                              # agree now and then: it makes a GPU wait
-            if self.steps % 20 and not last:
-                return
+            if self.steps % 20 and not last: return
             flag = torch.tensor(float(stop), device=self.device)
             dist.all_reduce(flag, dist.ReduceOp.MAX)
             stop = bool(flag)
         if stop or (not last and time.time() - self.saved > KEEP):
-            if world()[0] == 0:
-                self.save()
+            if world()[0] == 0: self.save()
             self.saved = time.time()
         if stop:
             raise InputError(f"stopped by SIGTERM; everything is saved, "

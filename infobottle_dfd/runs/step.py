@@ -192,17 +192,15 @@ class Learner(nn.Module):
         "Augment, run the detector, and weigh the terms of the objective."
         cfg, asked, goal = self.cfg, self.objective, [y]
         with torch.autocast(x.device.type, torch.bfloat16, enabled=cfg.bf16):
-            x = vary(torch.cat([x, *where], 1), cfg)
-            x, where = x[:, :3], x[:, 3:]
+            x, where = vary(torch.cat([x, *where], 1), cfg).tensor_split([3], 1)
             if asked.marks: goal.append(asked.targets(where, y))
             if cfg.mixup: x, *goal = mix(x, y, cfg.mixup, *goal[1:])
             x = x.contiguous(memory_format=torch.channels_last) if cfg.bf16 else x
             out = self.detector(x) if asked.at is None else self.detector(x, asked.at)
         read = {k: everyone(getattr(out, k).float(), -4 if k == "maps" else -2) for k in asked.reads}
-        out_of_all = out._replace(**dict.fromkeys(out._fields) | read)
-        terms, goal = asked(out_of_all, *(everyone(t, 0) for t in goal)), goal[0]
+        terms = asked(out._replace(**dict.fromkeys(out._fields) | read), *(everyone(t, 0) for t in goal))
         alone = rearrange(out.logits_alone.float(), "n b k -> (n b) k")
-        measured = F.cross_entropy(alone, repeat(goal, "b ... -> (n b) ...", n=len(out.logits_alone)))
+        measured = F.cross_entropy(alone, repeat(goal[0], "b ... -> (n b) ...", n=len(out.logits_alone)))
         return asked.total(terms) + measured, terms
 
     def step(
