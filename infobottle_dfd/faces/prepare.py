@@ -22,9 +22,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..commands import Prepare
-from ..core import InputError, undisturbed, write_json
+from ..core import InputError, Report, undisturbed, write_json
 from .benchmarks import read_benchmark
-from .cutting import (check, cut_faces, finished, must_be_uncut, own_place,
+from .cutting import (check, cut_faces, failures, finished, must_be_uncut, own_place,
                                           read_log)
 from .detector import load_detector
 from .folders import is_video
@@ -186,7 +186,7 @@ def summary(
 # %% ../../nbs/faces/18_prepare.ipynb #06-041
 def prepare(
     args: Prepare,          # What was asked for
-) -> str:                   # What to print
+) -> Report:                # What to print, and which films could not be read as a whole
     "Faces and manifest of a benchmark. InputError for a folder in use, or if no face is found."
     check(args)
     source, out = (Path(os.path.abspath(p)) for p in (args.source, args.out))
@@ -203,7 +203,7 @@ def prepare(
         load_detector(args.detector)
         extra("av")
     args = claim(args, source, "cropped already" * found.cropped, found.name)
-    rows, said = found.rows, inventory(found)
+    rows, said, log = found.rows, inventory(found), {}
     if not found.cropped:
         films = thinned(rows, args.frames)
         try:
@@ -222,4 +222,4 @@ def prepare(
         raise InputError(f"{args.source}: no face found in any of {len(found.rows)} videos; "
                          f"look at {args.out / 'done.jsonl'}")
     write_manifest(rows, args.out / "manifest.csv")
-    return f"{said}\n{len(rows)} faces listed in {args.out / 'manifest.csv'}"
+    return Report(f"{said}\n{len(rows)} faces listed in {args.out / 'manifest.csv'}", failures(log))
