@@ -236,7 +236,7 @@ def test_ctrl_c_while_processes_start(stuck):
 
 def test_what_is_done_when_a_run_is_stopped_is_kept(stuck, tmp_path):
     args = preparing.Prepare(stuck, tmp_path / "out", size=32, detector="stuck:find", workers=2)
-    outcomes = preparing.run_all([(p, p.stem) for p in sorted(stuck.rglob("*.png"))], args)
+    outcomes = preparing.run_all([(p, p.stem, args) for p in sorted(stuck.rglob("*.png"))], 2)
     first = next(outcomes)
     for _ in range(600):
         if len(list(Path("out").rglob("[0-9]*.jpg"))) == 6:
@@ -254,7 +254,7 @@ def test_a_failing_detector_does_not_wait_for_a_stuck_one(stuck, tmp_path):
     args = preparing.Prepare(stuck, tmp_path / "out", size=32, detector="stuck:find", workers=2)
     start = time.time()
     with pytest.raises(InputError, match="AssertionError"):
-        list(preparing.run_all([(stuck / "real/2.png", "a"), (stuck / "real/0.png", "b")], args))
+        list(preparing.run_all([(stuck / "real/2.png", "a", args), (stuck / "real/0.png", "b", args)], 2))
     assert time.time() - start < 60
 
 
