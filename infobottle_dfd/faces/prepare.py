@@ -29,7 +29,7 @@ from .cutting import (check, cut_faces, failures, finished, must_be_uncut, own_p
 from .detector import load_detector
 from .folders import is_video
 from .manifest import Face, write_manifest
-from .masks import draw_masks, masks_said, rows_of, told, undone, ways
+from .masks import cut_with, draw_masks, masks_said, rows_of, told, undone, ways
 from .packets import extra
 from .readers import inventory
 from .tracks import FOLLOWED
@@ -215,7 +215,7 @@ def prepare(
             raise
         said += f"\n\n{summary(list(log.values()))}"
         if args.masks != "none":
-            mask_all(films, log, args)
+            mask_all(rows, log, args)
             said += f"\n{masks_said(films, log, args)}".rstrip()
         rows = [row for r in films for row in rows_of(r, log[str(r.path)], args)]
     if not rows:
