@@ -51,7 +51,7 @@ def prepare() -> None:
         raise KeyboardInterrupt
     args = tyro.cli(Prepare, prog="infobottle-prepare")
     signal.signal(signal.SIGTERM, stop)
-    command(lambda: print(readable(load("faces.prepare:prepare")(args))))
+    command(lambda: load("faces.prepare:prepare")(args))
 
 # %% ../nbs/foundation/03_commands.ipynb #d69ef13b
 @dataclass
@@ -134,20 +134,24 @@ Files = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar=
 
 @dataclass
 class Predict:
-    "Score the faces in pictures and videos: the probability of being fake, and what it rests on."
-    files: Files                    # Pictures, videos, folders of them
+    "Score the people in pictures and films: the probability of being fake, and what it rests on."
+    files: Files                    # Pictures, films, folders of them
     run: Path | None = None         # Run folder; without it the newest under runs/
     crops: bool = False             # Pictures are crops of one face already, as in training
-    frames: int | None = None       # Frames taken of a video; without it as in training
+    frames: int | None = None       # Frames taken of a film; without it as in training
+    every: float | None = None      # In place of frames: as many as one every so many seconds
+    # Of a film: all people in it, or the largest face of every frame, whosever it is
+    faces: str = "all"
     margin: float | None = None     # Around a face, as a share of its box; without it as in training
     # Finds faces: retinaface, or your own as module:function; without it as in training
     detector: str | None = None
     json: Path | None = None        # Also write every face's score here
-    picture: Path | None = None     # Also draw faces and heatmaps (PNG, PDF, SVG); just one video
+    # Also draw faces and heatmaps (PNG, PDF, SVG); of several files a picture each, by their names
+    picture: Path | None = None
     device: str = "auto"            # auto, cpu or cuda
 
 # %% ../nbs/foundation/03_commands.ipynb #10840689
 def predict() -> None:
     "infobottle-predict"
     args = tyro.cli(Predict, prog="infobottle-predict")
-    command(lambda: print(load("judging.predict:predict")(args)))
+    command(lambda: load("judging.predict:predict")(args))

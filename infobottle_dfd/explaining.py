@@ -79,18 +79,19 @@ def picture(
 ) -> matplotlib.figure.Figure:
     "A row a face: the face with its score, then one heatmap a block."
     n, b = heat.shape[:2]
-    fig = matplotlib.figure.Figure(figsize=(1.7 * (n + 1), 1.9 * b), layout="constrained")
-    axes = fig.subplots(b, n + 1, squeeze=False)
+    fig = matplotlib.figure.Figure(figsize=(1.7 * (n + 1) + .6, 1.9 * b), layout="constrained")
+    axes, top = fig.subplots(b, n + 1, squeeze=False), float(heat.max().clamp_min(1e-9))
     for j in range(b):
-        face, top = rearrange(x[j], "c h w -> h w c").numpy(), float(heat[:, j].max().clamp_min(1e-9))
+        face = rearrange(x[j], "c h w -> h w c").numpy()
         axes[j, 0].imshow(face)
         axes[j, 0].set_title(f"{names[j]}\nfake: {p[j]:.3f}", fontsize=8, parse_math=False)
         for i in range(n):
             axes[j, i + 1].imshow(face.mean(-1), cmap="gray", vmin=0, vmax=1)
-            axes[j, i + 1].imshow(heat[i, j].numpy(), cmap="inferno", alpha=.6, vmin=0, vmax=top)
+            drawn = axes[j, i + 1].imshow(heat[i, j].numpy(), cmap="inferno", alpha=.6, vmin=0, vmax=top)
             axes[j, i + 1].set_title(f"block {i + 1}", fontsize=8, parse_math=False)
     for a in axes.flat:
         a.set_axis_off()
+    fig.colorbar(drawn, ax=axes, shrink=.8, label="heat")
     return fig
 
 # %% ../nbs/12_explaining.ipynb #09-019

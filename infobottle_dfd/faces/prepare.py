@@ -22,14 +22,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..commands import Prepare
-from ..core import InputError, undisturbed, write_json
+from ..core import InputError, Report, undisturbed, write_json
 from .benchmarks import read_benchmark
-from .cutting import (check, cut_faces, finished, must_be_uncut, own_place,
+from .cutting import (check, cut_faces, failures, finished, must_be_uncut, own_place,
                                           read_log)
 from .detector import load_detector
 from .folders import is_video
 from .manifest import Face, write_manifest
-from .masks import draw_masks, masks_said, rows_of, told, undone, ways
+from .masks import cut_with, draw_masks, masks_said, rows_of, told, undone, ways
 from .packets import extra
 from .readers import inventory
 from .tracks import FOLLOWED
@@ -92,20 +92,20 @@ def alone() -> None:
 
 # %% ../../nbs/faces/18_prepare.ipynb #06-031
 def run_all(
-    jobs: list[tuple],                  # What `work` takes before the settings
-    args: Prepare,                      # Settings
+    jobs: list[tuple],                  # What `work` takes
+    workers: int,                       # Processes; 0 takes one a core
     work: Callable = cut_faces,         # Or `draw_masks`
 ) -> Iterator:
     "Outcomes as they come, from one process or several. InputError if a process dies."
-    workers = args.workers or os.cpu_count()
+    workers = workers or os.cpu_count()
     if workers == 1:
-        yield from (work(*job, args) for job in jobs)
+        yield from (work(*job) for job in jobs)
         return
     others, left = {*multiprocessing.active_children()}, set()
     with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), alone) as pool:
         try:
             with undisturbed():
-                left = {pool.submit(work, *job, args) for job in jobs}
+                left = {pool.submit(work, *job) for job in jobs}
             for job in as_completed(left):
                 yield job.result()
                 left.remove(job)
@@ -129,12 +129,12 @@ def cut_all(
     "Crops of all videos that have none yet; each outcome is kept as soon as it is there."
     log = read_log(args.out / "done.jsonl")
     again = [r for r in rows if not finished(log.get(str(r.path)), args.out)]
-    for r in again:                                     # crops of a film that was exchanged
-        for crop in log.get(str(r.path), {"crops": []})["crops"]:
-            (args.out / crop).unlink(missing_ok=True)
-    jobs = [(r.path, own_place(r, args.source)) for r in again]
-    with open(args.out / "done.jsonl", "a") as file, closing(run_all(jobs, args)) as outcomes:
-        for done in tqdm(outcomes, total=len(rows), initial=len(rows) - len(jobs), unit="video",
+    for crop in [c for r in again for c in log.get(str(r.path), {"crops": []})["crops"]]:
+        (args.out / crop).unlink(missing_ok=True)       # of a film that was exchanged
+    own = cut_with(rows, args)
+    jobs = [(r.path, own_place(r, args.source), own.get(str(r.path), args)) for r in again]
+    with open(args.out / "done.jsonl", "a") as file, closing(run_all(jobs, args.workers)) as made:
+        for done in tqdm(made, total=len(rows), initial=len(rows) - len(jobs), unit="video",
                          disable=None):
             print(json.dumps(done), file=file, flush=True)
             log[done["path"]] = done
@@ -146,9 +146,9 @@ def mask_all(
     args: Prepare,              # Settings
 ) -> None:
     "Masks of all fakes that have none yet; they, too, are kept as soon as they are there."
-    jobs = undone(rows, log, args.out)
+    jobs = [(*job, args) for job in undone(rows, log, args.out)]
     with (open(args.out / "done.jsonl", "a") as file,
-          closing(run_all(jobs, args, draw_masks)) as outcomes):
+          closing(run_all(jobs, args.workers, draw_masks)) as outcomes):
         for fakes in tqdm(outcomes, "drawing masks", len(jobs), unit="source", disable=None):
             print(*map(json.dumps, fakes), sep="\n", file=file, flush=True)
             log |= {done["path"]: done for done in fakes}
@@ -186,7 +186,7 @@ def summary(
 # %% ../../nbs/faces/18_prepare.ipynb #06-041
 def prepare(
     args: Prepare,          # What was asked for
-) -> str:                   # What to print
+) -> Report:                # What to print, and which films could not be read as a whole
     "Faces and manifest of a benchmark. InputError for a folder in use, or if no face is found."
     check(args)
     source, out = (Path(os.path.abspath(p)) for p in (args.source, args.out))
@@ -203,7 +203,7 @@ def prepare(
         load_detector(args.detector)
         extra("av")
     args = claim(args, source, "cropped already" * found.cropped, found.name)
-    rows, said = found.rows, inventory(found)
+    rows, said, log = found.rows, inventory(found), {}
     if not found.cropped:
         films = thinned(rows, args.frames)
         try:
@@ -215,11 +215,11 @@ def prepare(
             raise
         said += f"\n\n{summary(list(log.values()))}"
         if args.masks != "none":
-            mask_all(films, log, args)
+            mask_all(rows, log, args)
             said += f"\n{masks_said(films, log, args)}".rstrip()
         rows = [row for r in films for row in rows_of(r, log[str(r.path)], args)]
     if not rows:
         raise InputError(f"{args.source}: no face found in any of {len(found.rows)} videos; "
                          f"look at {args.out / 'done.jsonl'}")
     write_manifest(rows, args.out / "manifest.csv")
-    return f"{said}\n{len(rows)} faces listed in {args.out / 'manifest.csv'}"
+    return Report(f"{said}\n{len(rows)} faces listed in {args.out / 'manifest.csv'}", failures(log))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['GAP', 'LIMITS', 'NOISE', 'NEW', 'BURST', 'STEP', 'FOLLOWED', 'Sight', 'look', 'apart', 'follow', 'bursts', 'parts',
-           'chief']
+           'chief', 'about']
 
 # %% ../../nbs/faces/16_tracks.ipynb #30c3d4ea
 from itertools import groupby
@@ -39,7 +39,7 @@ def look(
     return seen - inside * seen.sum((0, 1)) / inside.sum()
 
 # %% ../../nbs/faces/16_tracks.ipynb #69f20f0c
-GAP = 1.                                        # Seconds over which a face is followed
+GAP = 1.001                                     # Seconds over which a face is followed; and rounding
 LIMITS = {"moved": 1.5, "grown": .4, "changed": .35}
 NOISE = 192 * .02 ** 2                          # Of a look; in the dark all are alike
 
@@ -120,3 +120,13 @@ def chief(
         part[k] = int(np.searchsorted(parts(times), s.when, side="right"))
     most = [max((k for k in size if part[k] == p), key=size.get) for p in sorted({*part.values()})]
     return sorted(most)
+
+def about(
+    sights: list[Sight],    # Of a film
+    people: list[int],      # Of `follow`
+    person: int,            # Who
+) -> dict:                  # Number, frames, first and last second, first box
+    "What is listed of a person."
+    own = [s for s, k in zip(sights, people) if k == person]
+    return {"person": person, "frames": len(own), "from": round(own[0].when, 3),
+            "to": round(own[-1].when, 3), "box": [round(b, 1) for b in own[0].box]}

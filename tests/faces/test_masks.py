@@ -218,7 +218,11 @@ def test_the_forged_person_is_known(own, monkeypatch, capsys):
                                     "FaceSwap/000_003#1": (0, "", False), "FaceSwap/000_003#2": (1, "FaceSwap", True)}
     assert f"not clear which of several people is forged: {own / 'ff' / FAKE('Face2Face', '000_003')}" in out and "8  crops not listed" in out
     status, out, _ = call(monkeypatch, capsys, "ff", "one", "--detector", "finder:pair")
-    assert {r.video for r in read_manifest(Path("one/manifest.csv"))} == {"youtube/000", "Deepfakes/000_003", "Face2Face/000_003"} and f"is forged (--faces all compares everybody): {own / 'ff' / FAKE('FaceSwap', '000_003')}" in out
+    rows = read_manifest(Path("one/manifest.csv"))
+    assert {(r.video, r.label, bool(r.mask)) for r in rows} == {("youtube/000", 0, False), ("Deepfakes/000_003", 1, True), ("FaceSwap/000_003", 1, True)} and "8  crops not listed" in out
+    assert {m: [r.path.parent.name for r in rows if r.method == m] for m in ("Deepfakes", "FaceSwap")} == {"Deepfakes": ["1"] * 4, "FaceSwap": ["2"] * 4}      # the smaller of the two, who was forged
+    assert call(monkeypatch, capsys, "ff", "one", "--detector", "finder:pair", "--masks", "none")[0] == 0
+    assert {(r.video, r.path.parent.name) for r in read_manifest(Path("one/manifest.csv")) if r.label} == {(f"{m}/000_003", "1") for m in ("Deepfakes", "FaceSwap", "Face2Face")}
 
 
 def test_scenes_and_verdicts():
@@ -234,11 +238,13 @@ def test_a_fake_without_masks_keeps_its_rows(own):
     "An older log, a film without a source, masks left out: as before."
     from infobottle_dfd.commands import Prepare
     done = {"crops": ["1/00000.jpg", "2/00000.jpg"], "people": [1, 2], "others": []}
-    rows = rows_of(Face(Path("f.mp4"), 1, video="f"), done, Prepare(Path("x"), Path("out")))
-    assert [(r.label, r.mask, r.video) for r in rows] == [(1, "", "f#1"), (1, "", "f#2")]
+    every = Prepare(Path("x"), Path("out"), faces="all")
+    assert [(r.label, r.mask, r.video) for r in rows_of(Face(Path("f.mp4"), 1, video="f"), done, every)] == [(1, "", "f#1"), (1, "", "f#2")]
+    boxes = done | {"boxes": [[0, 0, 9, 9], [0, 0, 20, 20]]}
+    assert [(r.path.name, r.video) for r in rows_of(Face(Path("f.mp4"), 1, video="f"), boxes, Prepare(Path("x"), Path("out")))] == [("00000.jpg", "f")]
     drawn = done | {"masks": ["m/1.png", "m/2.png"], "marked": [0., .3], "origin": ["difference", "s", 1, 2]}
-    assert [r.label for r in rows_of(Face(Path("f.mp4"), 1, video="f"), drawn, Prepare(Path("x"), Path("out")))] == [0, 1]
-    assert [r.label for r in rows_of(Face(Path("f.mp4"), 1, video="f"), drawn, Prepare(Path("x"), Path("out"), masks="none"))] == [1, 1]
+    assert [r.label for r in rows_of(Face(Path("f.mp4"), 1, video="f"), drawn, every)] == [0, 1]
+    assert [r.label for r in rows_of(Face(Path("f.mp4"), 1, video="f"), drawn, Prepare(Path("x"), Path("out"), faces="all", masks="none"))] == [1, 1]
 
 
 def test_a_lost_mask_of_a_manifest(own, monkeypatch, capsys):

@@ -77,7 +77,7 @@ def test_frames_lie_close_enough_to_follow(seconds, rate, wanted):
     assert len(take) == min(wanted, len(times)) and take == sorted(set(take)) and take[-1] < len(times)
     gaps = np.diff(times[take])
     if wanted > 1:
-        assert (gaps <= GAP + 1e-9).mean() >= .5 and len(parts(times[take])) <= -(-wanted // 4)
+        assert (gaps <= GAP).mean() >= .5 and len(parts(times[take])) <= -(-wanted // 4)
     if seconds <= wanted:
         assert gaps.max() <= GAP
 

@@ -5,6 +5,7 @@ import shutil
 import struct
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from helpers import ENV, HEADER, TRAIN, film, one_sentence
 from infobottle_dfd.faces.clues import ClueFaces
 from infobottle_dfd.faces.manifest import read_faces
 from infobottle_dfd.faces.pictures import load_face
+from infobottle_dfd.judging.levels import by_video
 from infobottle_dfd.runs.checkpoint import load_run
 
 pytestmark = pytest.mark.usefixtures("few_faces")
@@ -49,7 +51,7 @@ def test_predict_videos_and_photographs(call, run_folder, face_folder, monkeypat
     clip, wall = json.loads(Path("p.json").read_text())["lines"]
     assert [f["frame"] for f in clip["faces"]] == [1, 3, 6, 8, 10] and clip["score"] == pytest.approx(sum(f["score"] for f in clip["faces"]) / 5) and wall["score"] is None
     assert call("predict", folder / "clip.mp4", "--run", run_folder, "--picture", "why.png", "--frames", 3)[0] == 0 and Path("why.png").stat().st_size > 10_000
-    for args, word in (((folder / "wall.jpg",), "no face found in"), ((folder, "--picture", "x.png"), "give the video alone"), ((folder, "--frames", 0), "it must be at least 1"), ((folder, "--frames", 10 ** 20), "at most 1000000"), ((tmp_path / "runs",), "no such file"), ((), "no files given")):
+    for args, word in (((folder / "wall.jpg",), "no face found in"), ((folder, "--every", 0), "every is 0"), ((folder, "--every", 1, "--frames", 3), "give one"), ((folder, "--faces", "both"), "choose all or largest"), ((folder, "--frames", 0), "it must be at least 1"), ((folder, "--frames", 10 ** 20), "at most 1000000"), ((tmp_path / "runs",), "no such file"), ((), "no files given")):
         one_sentence(*call("predict", *args, "--run", run_folder), word)
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     one_sentence(*call("predict", "bad.mp4", "--run", run_folder), "bad.mp4: not a readable video")
@@ -74,8 +76,8 @@ def test_faces_are_cut_as_they_were_for_training(call, face_folder, tmp_path):
 
 def test_one_broken_file_among_many(call, run_folder, face_folder, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    status, out, _ = call("predict", next((face_folder / "real").iterdir()), "broken.jpg", "--crops", "--run", run_folder)
-    assert status == 0 and "cannot be read  broken.jpg" in out
+    status, out, err = call("predict", next((face_folder / "real").iterdir()), "broken.jpg", "--crops", "--run", run_folder)
+    assert status == 1 and "cannot be read  broken.jpg" in out and err.startswith("infobottle-predict: failed: 1 of the files: broken.jpg: not a readable") and len(err.splitlines()) == 1
 
 
 def test_a_folder_named_like_a_video_is_a_folder(call, run_folder, face_folder, tmp_path):
@@ -171,32 +173,140 @@ def test_unknown_framing_is_said_once(call, run_folder, tmp_path):
 def test_what_was_not_looked_at_stands_in_the_verdict(call, run_folder, monkeypatch, tmp_path):
     "A damaged packet, a film that breaks off, an animation: they were scored without a word."
     from infobottle_dfd.faces.video import Lost
-    from infobottle_dfd.judging import predict
+    from infobottle_dfd.faces import cutting
     film(tmp_path / "clip.mp4", ClueFaces(2, 96, seed=3).x[0])
     shutil.copy("clip.mp4", "whole.mp4")
-    frames = predict.frames
+    frames = cutting.frames
 
-    def damaged(file, wanted):
-        yield from list(frames(file, wanted))[:2]
+    def damaged(file, wanted, plan):
+        yield from list(frames(file, wanted, plan))[:2]
         if file.name == "clip.mp4":
             raise Lost(f"{file}: 2 of 4 frames could not be read, as frame 7", 2)
-    monkeypatch.setattr(predict, "frames", damaged)
+    monkeypatch.setattr(cutting, "frames", damaged)
     one = Image.fromarray(ClueFaces(2, 96, seed=3).x[0].permute(1, 2, 0).numpy())
     one.save("moves.gif", save_all=True, append_images=[one.rotate(90)])
     status, out, _ = call("predict", "clip.mp4", "whole.mp4", "moves.gif", "--crops", "--run", run_folder, "--frames", 4, "--json", "p.json")
     lines = json.loads(Path("p.json").read_text())["lines"]
-    assert status == 0 and "(2 of 4 frames could not be read, as frame 7)" in out and out.count("could not be read") == 1
+    assert status == 1 and "(2 of 4 frames could not be read, as frame 7)" in out and out.count("could not be read") == 1
     assert [v["unseen"] for v in lines] == ["2 of 4 frames could not be read, as frame 7", "", "an animation; the 1 pictures after its first were not looked at"]
 
 
 def test_what_is_no_file_is_not_waited_for(call, run_folder, face_folder):
     os.mkfifo("pipe.png")
     status, out, _ = call("predict", "pipe.png", next((face_folder / "real").iterdir()), "--crops", "--run", run_folder)
-    assert status == 0 and "cannot be read  pipe.png  (is no file)" in out
+    assert status == 1 and "cannot be read  pipe.png  (is no file)" in out
 
 
 def test_other_faces_of_a_film_are_spoken_of(call, run_folder, tmp_path):
+    "By the old rule the largest face of every frame is judged, and the others are named."
     film(tmp_path / "clip.mp4", ClueFaces(2, 96, seed=3).x[0])
     (tmp_path / "pair.py").write_text("def two(picture):\n    return [(0, 0, 20, 20), (100, 40, 70, 70)]\n")
+    out = call("predict", "clip.mp4", "--run", run_folder, "--frames", 3, "--detector", "pair:two", "--faces", "largest")[1]
+    assert "(other faces in 3 of 3 frames were not judged)" in out and "person" not in out.splitlines()[-1] and "largest face of every frame" in out
     out = call("predict", "clip.mp4", "--run", run_folder, "--frames", 3, "--detector", "pair:two")[1]
-    assert "(other faces in 3 of 3 frames were not judged)" in out
+    assert "were not judged" not in out and "person 1:" in out and "person 2:" in out
+
+
+BRIGHT = """
+import numpy as np
+def find(picture):
+    "Everything bright on a dark wall, from left to right."
+    on = (picture.mean(-1) > 60).any(0).astype(int)
+    edges = np.flatnonzero(np.diff(on, prepend=0, append=0)).reshape(-1, 2)
+    return [(float(a), 20., float(b - a), 80.) for a, b in edges if b - a > 20]
+"""
+
+
+def scene(path, shots, rate=10):
+    "A film of dark shots, each a list of (grey of a face, left edge)."
+    import av
+    import numpy as np
+    stripes = np.arange(80)[:, None, None] % 16 < 8
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("mpeg4", rate=rate)
+        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 320, 120, "yuv420p", 4_000_000
+        for shot in shots:
+            picture = np.full((120, 320, 3), 10, np.uint8)
+            for grey, left in shot:
+                picture[20:100, left:left + 70] = np.where(stripes, grey, grey - 25)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode())
+
+
+@pytest.fixture
+def by_light(monkeypatch, tmp_path):
+    "A detector of faces, and scores that are their brightness."
+    from infobottle_dfd.judging import predict
+    (tmp_path / "light.py").write_text(BRIGHT)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(predict, "score", lambda detector, data: SimpleNamespace(p=data.tensors[0].float().mean((1, 2, 3)) / 255))
+    return "--detector", "light:find", "--margin", "-0.2"
+
+
+def test_a_film_is_as_fake_as_its_most_fake_person(call, run_folder, by_light, tmp_path):
+    "Two people side by side: rows hold their own frames, and each wrong rule gives another verdict."
+    at = load_run(run_folder)[1]["film_threshold"]
+    low, high = int(255 * at * .5), int(min(255, 255 * (at + .25)))
+    scene(tmp_path / "two.mp4", [[(max(low, 90), 20), (high, 200)]] * 20 + [[(max(low, 90), 20)]] * 20)
+    assert call("predict", "two.mp4", "--run", run_folder, "--frames", 20, *by_light, "--json", "p.json", "--picture", "why.png")[0] == 0
+    v, = json.loads(Path("p.json").read_text())["lines"]
+    first, second = v["people"]
+    assert (first["faces"], second["faces"], v["person"]) == (20, 10, 2) and first["score"] < second["score"] == v["score"]
+    assert {f["person"] for f in v["faces"] if f["box"][0] < 100} == {1} and {f["person"] for f in v["faces"] if f["box"][0] > 100} == {2}
+    assert second["to"] < 2.1 < first["to"] and Path("why.png").stat().st_size > 10_000
+    assert v["score"] > sum(f["score"] for f in v["faces"]) / 30
+
+
+def test_a_long_film_is_looked_at_in_bursts_and_the_gap_is_said(call, run_folder, by_light, tmp_path):
+    scene(tmp_path / "long.mp4", [[(150, 20)]] * 300, rate=5)
+    out = call("predict", "long.mp4", "--run", run_folder, "--frames", 8, *by_light, "--json", "p.json")[1]
+    v, = json.loads(Path("p.json").read_text())["lines"]
+    assert "people were not followed from one of its 2 parts to the next" in out and v["parts"] == len(v["people"]) == 2 and 25 < v["can_miss"] < 31
+    assert len(v["faces"]) == 8 and all(f["seconds"] == pytest.approx(f["frame"] / 5, abs=.11) for f in v["faces"])
+    call("predict", "long.mp4", "--run", run_folder, "--every", .9, *by_light, "--json", "p.json")
+    v, = json.loads(Path("p.json").read_text())["lines"]
+    assert v["frames"] == 66 and len(v["people"]) == 1 and v["can_miss"] <= 1.01
+
+
+def test_a_forged_clip_among_real_ones_is_marked(call, run_folder, by_light, tmp_path):
+    "The mean of a minute averages ten seconds away; the worst stretch has them, with their time."
+    scene(tmp_path / "part.mp4", [[(90, 20)]] * 100 + [[(150, 20)]] * 30 + [[(90, 20)]] * 70)
+    call("predict", "part.mp4", "--run", run_folder, *by_light, "--json", "p.json")
+    v, = json.loads(Path("p.json").read_text())["lines"]
+    assert len(v["people"]) == 1 and v["worst"]["score"] > v["score"] + .1 and 9.5 <= v["worst"]["from"] < v["worst"]["to"] <= 13
+
+
+def test_one_call_from_python(run_folder, tmp_path):
+    from infobottle_dfd.judging.predict import judge
+    film(tmp_path / "clip.mp4", ClueFaces(2, 96, seed=3).x[0])
+    v, = judge(tmp_path / "clip.mp4", run=run_folder, frames=5)
+    assert v["verdict"] in ("real", "fake") and v["people"][0]["faces"] == 5 and v["people"][0]["decides"]
+
+
+def test_a_picture_for_every_file(call, run_folder, tmp_path):
+    for name in "ab":
+        film(tmp_path / f"{name}.mp4", ClueFaces(2, 96, seed=3).x[0])
+    assert call("predict", "a.mp4", "b.mp4", "--run", run_folder, "--frames", 3, "--picture", "why.png")[0] == 0
+    assert sorted(p.name for p in Path().glob("why*")) == ["why-1-a.png", "why-2-b.png"]
+
+
+def test_people_are_the_same_in_prepare_evaluate_and_predict(call, run_folder, tmp_path, monkeypatch):
+    "All people of a film, one person a film, and the largest face of every frame: scores of faces and of films agree."
+    (tmp_path / "light.py").write_text(BRIGHT)
+    monkeypatch.syspath_prepend(tmp_path)
+    cut = ("--detector", "light:find", "--margin", "-0.2", "--frames", 12)
+    for k, kind in enumerate(("real", "fake", "real", "fake")):
+        (tmp_path / "films" / kind).mkdir(parents=True, exist_ok=True)
+        scene(tmp_path / f"films/{kind}/{k}.mp4", [[(90 + 9 * t + 2 * k, 20), (220 - 20 * k, 200)] for t in range(12)] + [[(120 + 5 * k, 20)]] * 12)
+    for faces in ("all", "one", "largest"):
+        assert call("prepare", "films", faces, *cut, "--faces", faces, "--workers", 1)[0] == 0
+        assert call("evaluate", "--data", f"{faces}/manifest.csv", "--run", run_folder, "--split", "all", "--json", "e.json")[0] == 0
+        assert call("predict", "films", "--run", run_folder, *cut, "--faces", "all" if faces == "one" else faces, "--json", "p.json")[0] == 0
+        rows, scores = read_faces(f"{faces}/manifest.csv"), json.loads(Path("e.json").read_text())["scores"]
+        told = {Path(v["file"]).name: v for v in json.loads(Path("p.json").read_text())["lines"]}
+        for r, p in zip(rows, scores):
+            assert min(abs(f["score"] - p) for f in told[Path(r.film).name]["faces"] if f["frame"] == int(r.path.stem)) < 1e-6
+        for r, p in zip(*by_video(rows, torch.tensor(scores))):
+            wanted = told[Path(r.film).name]["score"] if faces != "one" else told[Path(r.film).name]["people"][0]["score"]
+            assert abs(wanted - p) < 1e-6
+        assert {"#" in r.video for r in rows} == {faces == "all"} and len(rows) == {"all": 72, "one": 48, "largest": 48}[faces]
