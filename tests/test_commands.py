@@ -95,3 +95,12 @@ def test_a_finished_run_is_told_wherever(call, run_folder, monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.setenv("WORLD_SIZE", "01")
     assert "test AUC" in call("train", "--out", run_folder, "--resume")[1]
+
+
+@pytest.mark.parametrize("name", ["prepare", "train", "evaluate", "predict"])
+def test_ctrl_c_while_options_are_read(call, monkeypatch, name):
+    from infobottle_dfd import commands
+    def stopped(*a, **k):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(commands.tyro, "cli", stopped)
+    one_sentence(*call(name), f"infobottle-{name}: stopped")
