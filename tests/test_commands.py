@@ -35,7 +35,8 @@ def test_train_evaluate_predict(call, face_folder):
     status, out, _ = call("predict", *images, "--crops", "--picture", "why.png")
     assert status == 0 and out.splitlines()[0].startswith("run runs/some faces-1") and len(out.splitlines()) == 4
     assert [float(line.split()[0]) for line in out.splitlines()[1:]] == pytest.approx([report["scores"][k] for k in scores_of(images, face_folder)], abs=2e-4)
-    assert Path("why.png").stat().st_size > 10_000 and not list(Path().glob(".*.png"))
+    drawn = list(Path().glob("why-*.png"))                                  # a picture for each file
+    assert len(drawn) == 3 and min(p.stat().st_size for p in drawn) > 10_000 and not list(Path().glob(".*.png"))
 
 
 def scores_of(images, folder):
