@@ -49,9 +49,12 @@ def prepare() -> None:
     def stop(*_):
         "SIGTERM ends like Ctrl-C."
         raise KeyboardInterrupt
-    args = tyro.cli(Prepare, prog="infobottle-prepare")
-    signal.signal(signal.SIGTERM, stop)
-    command(lambda: load("faces.prepare:prepare")(args))
+    def run():
+        "Prepare; Ctrl-C is heard from here on."
+        args = tyro.cli(Prepare, prog="infobottle-prepare")
+        signal.signal(signal.SIGTERM, stop)
+        return load("faces.prepare:prepare")(args)
+    command(run)
 
 # %% ../nbs/foundation/03_commands.ipynb #d69ef13b
 @dataclass
@@ -125,9 +128,11 @@ class Evaluate:
 # %% ../nbs/foundation/03_commands.ipynb #7cfa35c1
 def evaluate() -> None:
     "infobottle-evaluate"
-    args = tyro.cli(Evaluate, prog="infobottle-evaluate")
-    command(lambda: print(readable(load("judging.tables:show")(
-        load("judging.evaluate:evaluate")(args)))))
+    def run():
+        "Evaluate."
+        args = tyro.cli(Evaluate, prog="infobottle-evaluate")
+        print(readable(load("judging.tables:show")(load("judging.evaluate:evaluate")(args))))
+    command(run)
 
 # %% ../nbs/foundation/03_commands.ipynb #1ba4d2d3
 Files = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FILE...")]
@@ -153,5 +158,8 @@ class Predict:
 # %% ../nbs/foundation/03_commands.ipynb #10840689
 def predict() -> None:
     "infobottle-predict"
-    args = tyro.cli(Predict, prog="infobottle-predict")
-    command(lambda: load("judging.predict:predict")(args))
+    def run():
+        "Predict."
+        args = tyro.cli(Predict, prog="infobottle-predict")     # before anything heavy is loaded
+        return load("judging.predict:predict")(args)
+    command(run)

@@ -35,7 +35,8 @@ def test_train_evaluate_predict(call, face_folder):
     status, out, _ = call("predict", *images, "--crops", "--picture", "why.png")
     assert status == 0 and out.splitlines()[0].startswith("run runs/some faces-1") and len(out.splitlines()) == 4
     assert [float(line.split()[0]) for line in out.splitlines()[1:]] == pytest.approx([report["scores"][k] for k in scores_of(images, face_folder)], abs=2e-4)
-    assert Path("why.png").stat().st_size > 10_000 and not list(Path().glob(".*.png"))
+    drawn = list(Path().glob("why-*.png"))                                  # a picture for each file
+    assert len(drawn) == 3 and min(p.stat().st_size for p in drawn) > 10_000 and not list(Path().glob(".*.png"))
 
 
 def scores_of(images, folder):
@@ -95,3 +96,12 @@ def test_a_finished_run_is_told_wherever(call, run_folder, monkeypatch):
     monkeypatch.delenv("RANK", raising=False)
     monkeypatch.setenv("WORLD_SIZE", "01")
     assert "test AUC" in call("train", "--out", run_folder, "--resume")[1]
+
+
+@pytest.mark.parametrize("name", ["prepare", "train", "evaluate", "predict"])
+def test_ctrl_c_while_options_are_read(call, monkeypatch, name):
+    from infobottle_dfd import commands
+    def stopped(*a, **k):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(commands.tyro, "cli", stopped)
+    one_sentence(*call(name), f"infobottle-{name}: stopped")

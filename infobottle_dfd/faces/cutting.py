@@ -120,6 +120,7 @@ def cut_faces(
     done = {"path": str(path), "frames": 0, "crops": [], "people": [], "boxes": [], "others": [],
             "several": 0, "lost": 0, "problem": "cannot be decoded", "stamp": stamp(path)}
     find = load_detector(args.detector)                     # its failures are not the video's
+    for left in (args.out / "faces" / place).rglob(".*.draft"): left.unlink()   # by a killed process
     try:
         seen = see(path, find, args)
     except DetectorError:

@@ -57,12 +57,15 @@ def below(
     suffixes: tuple[str, ...] = ("",),  # In small letters; without them, every file
 ) -> list[Path]:
     "Files below a folder, sorted; linked folders are followed once, hidden names passed over."
+    def closed(e):
+        "A folder that may not be read: nobody knows what it holds."
+        raise InputError(f"{e.filename}: {e.strerror}; ask for the right to read it, or take it out")
     found, home = [], Path(os.path.realpath(root))
     seen = {home, *home.parents}                        # a link back up would never end
-    for folder, inside, files in os.walk(root, followlinks=True):
+    for folder, inside, files in os.walk(root, onerror=closed, followlinks=True):
         real = {d: Path(os.path.realpath(Path(folder, d))) for d in sorted(inside)}
         inside[:] = [d for d, r in real.items()
-                     if not d.startswith(".") and not (r in seen or seen.add(r))]
+                     if not d.startswith(".") and d != "lost+found" and not (r in seen or seen.add(r))]
         found += [Path(folder, f) for f in files
                   if not f.startswith(".") and f.lower().endswith(suffixes)]
     return sorted(found)

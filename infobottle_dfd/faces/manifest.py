@@ -46,11 +46,11 @@ def lines(
     "Lines of a CSV. InputError for one that is none, lacks a column, or has one twice."
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            table = csv.reader(file)
+            table = csv.reader(file, strict=True)
             header = [name.strip() for name in next(table, [])]
             rows = [(table.line_num, fields) for fields in table if fields]
     except (UnicodeDecodeError, csv.Error):
-        raise InputError(f"{path}: not a readable CSV; "
+        raise InputError(f"{path}: not a readable CSV (UTF-8, every quote with its partner); "
                          f"a manifest has the columns {','.join(COLUMNS)}") from None
     if missing := set(COLUMNS) - set(header):
         raise InputError(f"{path}: no column '{sorted(missing)[0]}'; "

@@ -6,6 +6,7 @@
 __all__ = ['newest_run', 'origin', 'chosen', 'unseen', 'must_be_numbers', 'evaluate']
 
 # %% ../../nbs/judging/05_evaluate.ipynb #08-002
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -43,7 +44,7 @@ def origin(
 ) -> str:
     "`in`: the set the run was trained on; `changed` since; `copy`: the same elsewhere; or `cross`."
     home, same = saved["config"]["data"], saved.get("listing") in (None, listing(rows))
-    if home is not None and Path(home).resolve() == data.resolve():
+    if home is not None and os.path.realpath(home) == os.path.realpath(data):
         return "in" if same else "changed"
     return "copy" if same and saved.get("listing") else "cross"
 
@@ -118,9 +119,9 @@ def evaluate(
         must_be_picture(args.picture)
     device = pick_device(args.device)
     detectors = {run: load_run(run, device) for run in args.run or (newest_run(),)}
-    named = {Path(saved["config"]["data"] or "").resolve(): saved["config"].get("group_by")
+    named = {os.path.realpath(saved["config"]["data"] or ""): saved["config"].get("group_by")
              for _, saved in detectors.values()}                # a run's own set is read as it was
-    sets = {data: read_faces(data, args.group_by or named.get(data.resolve()),
+    sets = {data: read_faces(data, args.group_by or named.get(os.path.realpath(data)),
                              partial(print, file=sys.stderr)) for data in args.data}
     read = (r.path for rows in sets.values() for r in rows)
     must_have_folder(args.json, args.picture, inputs=(*read, *own_files(*detectors)))

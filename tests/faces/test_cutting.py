@@ -35,3 +35,13 @@ def test_lines_that_are_no_outcome(tmp_path, line):
     (tmp_path / "done.jsonl").write_bytes(line.encode("latin-1") + b"\n")
     with pytest.raises(InputError, match="line 1: was not written by"):
         cutting.read_log(tmp_path / "done.jsonl")
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path, monkeypatch):
+    "A draft of a crop stayed in the folder for good."
+    film(tmp_path / "a.mp4")
+    args = cutting.Prepare(tmp_path, tmp_path / "out", frames=2, size=32, detector="own:find")
+    (tmp_path / "own.py").write_text(FIXED)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "out/faces/a/1").mkdir(parents=True), (tmp_path / "out/faces/a/1/.0ab-1.draft").touch(), (tmp_path / "out/faces/a/.0ab-2.draft").touch()
+    assert len(cutting.cut_faces(tmp_path / "a.mp4", "a", args)["crops"]) == 2 and not [*(tmp_path / "out").rglob("*.draft")]

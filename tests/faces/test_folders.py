@@ -1,5 +1,6 @@
 """Which pictures of a folder are one video, and what else lies in it."""
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +88,20 @@ def test_what_is_passed_over_is_counted(put):
 def test_a_film_is_never_grouped(put):
     root = put(*(f"real/clip{i}.mp4" for i in range(3)))
     assert len(set(videos(root / "real", below(root), None).values())) == 3
+
+
+def test_a_folder_that_may_not_be_read_is_not_passed_over(tmp_path, monkeypatch):
+    "Its pictures were missing without a word."
+    import os
+    for name in ("a", "b", "lost+found"):
+        (tmp_path / name).mkdir(), (tmp_path / name / "1.png").touch()
+    scan = os.scandir
+    def closed(path):
+        if Path(path).name in ("b", "lost+found"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(InputError, match="b: Permission denied; ask for the right"):
+        below(tmp_path)
+    (tmp_path / "b").rename(tmp_path / ".b")
+    assert [p.parent.name for p in below(tmp_path)] == ["a"]

@@ -78,3 +78,12 @@ def test_a_zero_byte_is_no_text(tmp_path):
     (tmp_path / "m.csv").write_text(HEADER + "a\0.png,1,,,,\n")
     with pytest.raises(InputError, match="m.csv, line 2: holds a zero byte"):
         read_manifest(tmp_path / "m.csv")
+
+
+def test_a_quote_without_its_partner_swallows_no_rows(face_folder, tmp_path):
+    "All rows after it were one name of a video, and nobody said that they are gone."
+    rows = [f"{p},{int(p.parent.name == 'fake')},,v{i},," for i, p in enumerate(sorted(face_folder.rglob("*.png")))]
+    rows[35] = rows[35].replace("v35", '"v35')
+    (tmp_path / "m.csv").write_text("\n".join(["path,label,split,video,identity,method", *rows, ""]))
+    with pytest.raises(InputError, match="every quote with its partner"):
+        read_faces(tmp_path / "m.csv")

@@ -136,3 +136,9 @@ def test_numbers_are_told_if_they_cannot_be_written(call, face_folder, run_folde
     monkeypatch.setattr(evaluate, "write_json", full)
     status, out, err = call("evaluate", "--data", face_folder, "--run", run_folder, "--split", "all", "--json", "r.json")
     assert status == 2 and "60 faces" in out and err.strip().endswith("r.json: could not be written (No space left on device)")
+
+
+def test_a_link_that_leads_to_itself(call, run_folder):
+    "A traceback."
+    Path("m.csv").symlink_to("m.csv")
+    one_sentence(*call("evaluate", "--data", "m.csv", "--run", run_folder), "m.csv: no such file or folder")
