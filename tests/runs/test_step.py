@@ -9,7 +9,7 @@ from helpers import two_processes
 from infobottle_dfd import training
 from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.clues import ClueFaces
-from infobottle_dfd.runs.config import Config
+from infobottle_dfd.runs.config import MODES, Config
 from infobottle_dfd.runs.step import Learner, Together, lr_at, plan
 from infobottle_dfd.training import fit
 
@@ -141,3 +141,20 @@ def test_augment_is_a_setting():
     plain = torch.full((64, 3, 48, 48), 128, dtype=torch.uint8)
     torch.manual_seed(0)
     assert (vary(plain, Config(augment="shift")) - 128 / 255).abs().max() <= .05 + 1e-6
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("mode", MODES)
+def test_a_gpu_agrees(mode):
+    "Loss and gradient of every mode in float32. On an H200: 2e-6 of the gradient apart at the most."
+    found, faces = [], ClueFaces(32, 48, 7, pairs=True, marked=True)
+    torch.backends.cudnn.allow_tf32 = False
+    for device in map(torch.device, ("cpu", "cuda")):
+        learner = Learner(Config(mode=mode, size=48, augment="none"), device)
+        for m in learner.modules():
+            if isinstance(m, torch.nn.Dropout): m.p = 0.
+        total, _ = learner(*(t.to(device) for t in faces[[*range(32)]]))
+        total.backward()
+        found.append([total.detach().cpu(), torch.cat([p.grad.flatten().cpu() for p in learner.parameters() if p.grad is not None])])
+    torch.testing.assert_close(found[1][0], found[0][0], rtol=1e-5, atol=0)
+    assert (found[0][1] - found[1][1]).norm() < 1e-4 * found[0][1].norm()
