@@ -117,6 +117,7 @@ class Evaluate:
     data: tuple[Path, ...]          # Manifests, or folders with real/ and fake/; several: a table
     run: tuple[Path, ...] = ()      # Run folders, several: a table; none: the newest under runs/
     split: str = "test"             # train, val, test, or all; data without splits is taken whole
+    real_from: Path | None = None   # Set whose real faces take the place of the data's own
     json: Path | None = None        # Also write the report here
     picture: Path | None = None     # Also draw AUCs and intervals here (PNG, PDF, SVG)
     audit: bool = False             # What each block knows, by fresh heads: alone, and what it adds

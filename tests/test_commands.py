@@ -104,4 +104,7 @@ def test_ctrl_c_while_options_are_read(call, monkeypatch, name):
     def stopped(*a, **k):
         raise KeyboardInterrupt
     monkeypatch.setattr(commands.tyro, "cli", stopped)
-    one_sentence(*call(name), f"infobottle-{name}: stopped")
+    try:
+        one_sentence(*call(name), f"infobottle-{name}: stopped")
+    except KeyboardInterrupt:
+        pytest.fail("a traceback")

@@ -166,6 +166,7 @@ def read_faces(
     source: str | Path,                 # A manifest, or a folder with real/ and fake/
     group_by: str | None = None,        # Of a folder: which pictures are one video, as in `name_of`
     say: Callable[[str], object] = str, # Told what a user should know
+    need: tuple[int, ...] = (0, 1),     # Labels that must be there
 ) -> list[Face]:
     "Rows of a manifest or folder. InputError for nothing, half a split, a class or file missing."
     source = Path(source)
@@ -177,9 +178,10 @@ def read_faces(
         raise InputError(f"{source}: no pictures; give a folder with real/ and fake/ in it "
                          "(or train/, val/, test/ with these), or a manifest")
     must_agree(rows, source)
-    if absent := {0, 1} - {r.label for r in rows}:
+    if absent := {*need} - {r.label for r in rows}:
         raise InputError(f"{source}: no {'fake' if 1 in absent else 'real'} pictures; "
-                         "both classes are needed, real/ (label 0) and fake/ (label 1)")
+                         "both classes are needed, real/ (label 0) and fake/ (label 1)"
+                         + ", or infobottle-evaluate --real-from ANOTHER" * (0 in absent))
     if gone := [r.path for r in rows if not r.path.is_file()]:
         raise InputError(f"{gone[0]}: no such file, though {source} lists it "
                          f"({len(gone)} of {len(rows)} are missing)")

@@ -44,7 +44,7 @@ def claim(
 ) -> Prepare:               # The settings to go on with
     "Keep the settings in the out folder. InputError if it holds other faces or a strange manifest."
     kept = args.out / "prepare.json"
-    if kept.exists() and '"faces"' not in kept.read_text():     # 0.2 followed nobody
+    if kept.exists() and b'"faces"' not in kept.read_bytes():     # 0.2 followed nobody
         args = replace(args, faces="largest")
     rule = rule or (SAMPLING if args.faces == "largest" else FOLLOWED)
     settings = {k: str(v) for k, v in asdict(args).items() if k not in ("out", "workers")}
@@ -53,7 +53,7 @@ def claim(
         try:
             old = settings | json.loads(kept.read_text())               # an older one has fewer
         except (OSError, ValueError, TypeError, RecursionError):
-            old = {"prepare.json": "damaged"}
+            raise InputError(f"{kept}: damaged; put it back, or choose another folder") from None
         other = {k for k in settings | old if old.get(k) != settings.get(k)} - {"name", "masks"}
         for k in sorted(other)[:1]:
             raise InputError(f"{args.out}: holds faces made with other settings ({k}: {old.get(k)}, "

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from ..core import InputError, readable
 from ..faces.clues import CLUES, ClueFaces
 from ..faces.manifest import Face, read_faces
-from ..faces.pictures import FaceFiles, check_pictures, twins
+from ..faces.pictures import FaceFiles, check_pictures, moving, twins
 from ..faces.splits import cut, warning, with_splits
 from .config import Config
 from .machine import world
@@ -52,7 +52,8 @@ def make_data(
         rows |= {s: some(rows[s], cfg) for s in ("train", "val")}
     pixels = {name: check_pictures(part) for name, part in rows.items() if part}
     every = [r._replace(split=name) for name in pixels for r in rows[name]]
-    notes = warning([r for r in listed if r.split]), twins(every, torch.cat([*pixels.values()]))
+    notes = (warning([r for r in listed if r.split]), twins(every, torch.cat([*pixels.values()])),
+             moving(every))
     for note in filter(None, notes):
         say(note)
     sets = {name: FaceFiles(rows[name], cfg.size, p, marked) for name, p in pixels.items()}

@@ -326,3 +326,11 @@ def test_a_detector_that_fails_at_once_leaves_no_settings(films, monkeypatch, ca
     status, _, err = call(monkeypatch, capsys, films, "out", "--detector", "own:breaks", "--workers", 1)
     assert status == 2 and "detector 'own:breaks' failed" in err
     assert call(monkeypatch, capsys, films, "out", "--detector", "own:find", "--workers", 1)[0] == NOT_ALL
+
+
+@pytest.mark.parametrize("shape", [b"", b"\xff\xfe{}", b"[]", b"7", b'{"faces"'])
+def test_settings_of_any_shape(films, monkeypatch, capsys, shape):
+    "What is not UTF-8 was a traceback."
+    Path("out").mkdir(), Path("out/prepare.json").write_bytes(shape)
+    status, _, err = call(monkeypatch, capsys, films, "out", "--frames", 2, "--size", 32, "--detector", "own:find", "--workers", 1)
+    assert status == 2 and "prepare.json: damaged" in err and "Traceback" not in err and Path("out/prepare.json").read_bytes() == shape

@@ -142,3 +142,35 @@ def test_a_link_that_leads_to_itself(call, run_folder):
     "A traceback."
     Path("m.csv").symlink_to("m.csv")
     one_sentence(*call("evaluate", "--data", "m.csv", "--run", run_folder), "m.csv: no such file or folder")
+
+
+def test_fakes_alone_are_judged_with_the_real_faces_of_another_set(call, run_folder, face_folder, tmp_path):
+    "A set of fakes could not be judged at all; the real faces are those of the split that was asked for."
+    shutil.copytree(face_folder / "fake", tmp_path / "fakes/fake")
+    one_sentence(*call("evaluate", "--data", "fakes", "--run", run_folder), "--real-from ANOTHER")
+    for split in ("test", "all"):
+        status, out, _ = call("evaluate", "--data", "fakes", "--run", run_folder, "--real-from", face_folder, "--split", split, "--json", "r.json")
+        r = json.loads(Path("r.json").read_text())
+        assert status == 0 and r["real_from"] == str(face_folder) and "with the real faces of" in out
+        real = [y for y in r["labels"] if not y]
+        assert 0 < len(real) < 30 if split == "test" else len(real) == len(list((face_folder / "real").iterdir()))
+
+
+def test_a_set_with_several_people_a_film_names_its_rule(call, run_folder, face_folder, tmp_path):
+    files = sorted(face_folder.rglob("*.png"))
+    lines = [f"{p},{int(p.parent.name == 'fake')},,{p.parent.name}{i // 12}#{i // 6 % 2 + 1},," for k in ("real", "fake") for i, p in enumerate(f for f in files if f.parent.name == k)]
+    (tmp_path / "people.csv").write_text(HEADER + "\n".join(lines) + "\n")
+    status, out, _ = call("evaluate", "--data", "people.csv", "--run", run_folder, "--split", "all", "--json", "r.json")
+    v = json.loads(Path("r.json").read_text())["video"]
+    assert status == 0 and v["people"] > v["videos"] and "that of the most fake of its people" in out and "by the worst 4 neighbouring frames of" in out
+    assert all(w >= s for s, w in zip(v["reached"]["by_score"], v["reached"]["by_worst"]))
+
+
+def test_animations_are_spoken_of(call, run_folder, face_folder, tmp_path):
+    shutil.copytree(face_folder, tmp_path / "faces")
+    for kind in ("real", "fake"):
+        one = Image.open(sorted((tmp_path / "faces" / kind).iterdir())[0])
+        one.rotate(5).save(tmp_path / f"faces/{kind}/moves.gif", save_all=True, append_images=[one.rotate(90)])
+    for command in (("evaluate", "--data", "faces", "--run", run_folder, "--split", "all"), ("train", "--data", "faces", "--out", "run", *TRAIN)):
+        status, out, err = call(*command)
+        assert status == 0 and "2 pictures are animations, as " in out + err
