@@ -11,7 +11,7 @@ _ROOMS = {"LocalBlocks": "blocks", "ForgeryDetector": "aggregation", "Objective"
           "OBJECTIVES": "losses", "make_objective": "losses", "ClueFaces": "faces.clues",
           "read_faces": "faces.manifest", "Config": "runs.config", "PRESETS": "runs.config",
           "fit": "training", "load_run": "runs.checkpoint", "score": "judging.metrics",
-          "block_maps": "explaining", "InputError": "core"}
+          "judge": "judging.predict", "block_maps": "explaining", "InputError": "core"}
 
 def __getattr__(name: str) -> object:
     "A name of `_ROOMS`, from the room where it stands."

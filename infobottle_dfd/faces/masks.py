@@ -22,7 +22,6 @@ from ..core import InputError, write
 from .cutting import cut_out, stamp
 from .detector import crop
 from .difference import mark, outside
-from .folders import is_video
 from .manifest import Face
 from .readers import kind
 from .stills import decode
@@ -38,8 +37,9 @@ def origins(
     rows: list[Face],           # A row a film, or a row a frame
 ) -> dict[str, Origin]:         # Path of a fake -> where its masks come from
     "What there is to make masks from; one way for all fakes of a method."
-    still = lambda r: "" if is_video(r.path) else r.path.stem
-    real, ways = {(r.video, still(r)): r.path for r in rows if not r.label and r.video}, {}
+    shots, ways = Counter(r.video for r in rows), {}
+    still = lambda r: "" if shots[r.video] == 1 or not r.video else r.path.stem     # of many frames
+    real = {(r.video, still(r)): r.path for r in rows if not r.label and r.video}
     for r in (r for r in rows if r.label):
         found = {"difference": real.get((r.source, still(r))), "own masks": r.mask and Path(r.mask)}
         for way, path in found.items():

@@ -52,10 +52,10 @@ def strip(
         top.plot(seconds, scores, "o-", ms=2, lw=.8, color="grey", alpha=.6)
     top.plot(when, p, "o-", ms=3); top.axhline(threshold, color="black", lw=.7, ls="--")
     for first, last in marked(p, threshold):
-        top.axvspan(when[first], when[last], color=VERMILION, alpha=.2, lw=0)
+        top.axvspan(when[first], when[last], color=VERMILION, alpha=.2, lw=1)
     top.set(xlabel="seconds", ylabel="probability of fake", ylim=(-.03, 1.03))
     top.set_title(title, fontsize=9, parse_math=False)
-    peak, hot = float(heat.max().clamp_min(1e-9)), []
+    peak, below_it = float(heat.max().clamp_min(1e-9)), []
     for c, j in enumerate(some):
         face = rearrange(x[j], "c h w -> h w c").numpy()
         for r in range(n + 1):
@@ -63,11 +63,11 @@ def strip(
             ax.imshow(face if r == 0 else face.mean(-1), cmap="gray", vmin=0, vmax=1)
             if r:
                 drawn = ax.imshow(heat[r - 1, j].numpy(), cmap="inferno", alpha=.6, vmin=0, vmax=peak)
-                hot.append(ax)
             name = f"{p[j]:.2f} at {when[j]:.1f} s" if r == 0 else f"block {r}" if c == 0 else ""
             ax.set_title(name, fontsize=7)
             ax.set_axis_off()
-    fig.colorbar(drawn, ax=hot, shrink=.8, label="heat")
+            below_it.append(ax)
+    fig.colorbar(drawn, ax=below_it, shrink=.8, label="heat")
     below = (f"dashed: the threshold of films; shaded: {ENOUGH} neighbouring faces or more whose mean "
              "reaches it; grey: other people in the film" + f"; {below}" * bool(below))
     fig.supxlabel(textwrap.fill(below, 140), fontsize=7, x=.01, ha="left", parse_math=False)

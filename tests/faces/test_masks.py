@@ -170,6 +170,20 @@ def test_frames_are_compared_by_name(own, monkeypatch, capsys):
     assert len(rows) == 8 and all(overlap(r.mask) > .9 for r in rows if r.label) and {r.mask for r in rows if not r.label} == {""}
 
 
+def test_photographs_have_sources_too(own, monkeypatch, capsys):
+    "A manifest of stills, each a video of its own, or of none: the source is named, whatever the files are called."
+    lines = ["path,label,split,video,identity,method,source"]
+    for k in range(3):
+        a = scene(20 + k)
+        Image.fromarray(a).save(own / f"before{k}.png")
+        Image.fromarray(forge(a)).save(own / f"after{k}.png")
+        lines += [f"before{k}.png,0,,person {k},,,", f"after{k}.png,1,,{f'forged {k}' if k else ''},,,person {k}"]
+    (own / "m.csv").write_text("\n".join(lines) + "\n")
+    assert call(monkeypatch, capsys, "m.csv", "out", "--format", "png")[0] == 0
+    rows = read_manifest(Path("out/manifest.csv"))
+    assert len(rows) == 6 and all(overlap(r.mask) > .9 for r in rows if r.label) and {r.mask for r in rows if not r.label} == {""}
+
+
 def test_masks_are_drawn_once_and_anew_where_a_source_changed(forensics, monkeypatch, capsys):
     "A second call does nothing; an exchanged source and a lost mask are noticed; --masks none leaves them out, and later they can be had without a cut."
     assert call(monkeypatch, capsys, forensics, "out", "--masks", "none")[0] == 0
