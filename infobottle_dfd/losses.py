@@ -157,8 +157,8 @@ class Objective(nn.Module):
         "What an optimiser makes small."
         return self.weights(terms) if self.weights else sum(terms.values())
 
-    def meet(self, detector: nn.Module, size: int) -> None:     # Sees faces of so many pixels
-        "Called before training, for what depends on the detector: nothing."
+    def meet(self, detector: nn.Module, size: int, drawn: bool = True) -> None:     # Side of a face
+        "Called before training, for what depends on the detector and the faces: nothing."
 
 # %% ../nbs/07_losses.ipynb #8521dd47
 class AllHeads(Objective):

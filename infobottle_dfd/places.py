@@ -56,10 +56,12 @@ class Places(Objective):
         strength: float = 16.,  # Nats for a nat at the average place
     ):
         super().__init__(n, d, k)
-        self.cells, self.heads, self.strength = cells, PlaceHeads(n, f), strength
+        self.cells, self.least, self.strength = cells, 0, strength
+        self.heads = PlaceHeads(n, f)
 
-    def meet(self, detector: nn.Module, size: int) -> None:
-        "Which maps of this detector to read."
+    def meet(self, detector: nn.Module, size: int, drawn: bool = True) -> None:
+        "Which maps of this detector to read, and from which share of pixels on a place is changed."
+        self.least = 0 if drawn else .25
         self.at, (_, f, self.cells, _) = step_at(detector.blocks.backbones[0], size)
         self.heads = PlaceHeads(len(detector.blocks.backbones), f)
 
@@ -67,9 +69,10 @@ class Places(Objective):
         self,
         masks: Tensor,          # Above 0 where a fake was changed, (b 1 h w)
         y: Tensor,              # Labels, (b)
-    ) -> Tensor:                # 1 where a place holds a changed pixel, else 0; nan: unknown, (b h w)
-        "What each place is to say. A fake without a changed pixel has an unknown mask."
-        t = (F.adaptive_max_pool2d(masks.float(), self.cells)[:, 0] > 0).float()
+    ) -> Tensor:                # 1 where a place was changed, else 0; nan: unknown, (b h w)
+        "What each place is to say. A fake without a changed place has an unknown mask."
+        changed = (masks[:, 0] > 0).float()
+        t = (F.adaptive_avg_pool2d(changed, self.cells) > self.least).float()
         unknown = (y > 0) & (reduce(t, "b h w -> b", "max") == 0)
         return t.masked_fill(rearrange(unknown, "b -> b 1 1"), torch.nan)
 

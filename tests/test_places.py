@@ -55,6 +55,15 @@ def test_targets():
     assert (t[0] == 0).all() and t[1, 0, 3] == 1 and t[1].sum() == 1 and t[2].isnan().all()
 
 
+def test_on_films_a_quarter_of_the_pixels():
+    asked, masks = Places(1, 8), torch.zeros(2, 1, 48, 48, dtype=torch.uint8)
+    masks[0, 0, :8, :2] = masks[1, 0, :8, :3] = 255                     # a quarter of a place of 8 x 8, and more
+    for drawn, changed in ((True, [1, 1]), (False, [None, 1])):
+        asked.meet(ForgeryDetector(1, 8), 48, drawn)
+        t = asked.targets(masks, torch.tensor([1, 1]))
+        assert [None if v.isnan().any() else int(v.sum()) for v in t] == changed
+
+
 def objective_and_outputs(b=6, n=2, cells=4):
     torch.manual_seed(0)
     asked = Places(n, 8, f=5, cells=cells)

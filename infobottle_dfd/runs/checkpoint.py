@@ -146,7 +146,7 @@ def load_run(
         detector = kind(cfg.n, cfg.d, cfg.backbone)
         detector.load_state_dict(saved.pop("model"))
         if "objective" in saved:                        # its heads say where
-            (asked := objective_of(cfg, old=True)).meet(detector, cfg.size)
+            (asked := objective_of(cfg, old=True)).meet(detector, cfg.size, cfg.data is None)
             asked.load_state_dict(saved["objective"])
             saved["objective"] = asked.to(device).eval()
     except Exception as e:                              # weights of another network

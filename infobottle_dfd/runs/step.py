@@ -173,7 +173,7 @@ class Learner(nn.Module):
         self.detector = detector or ForgeryDetector(cfg.n, cfg.d, cfg.backbone, cfg.weights,
                                                     dropout=cfg.dropout, size=cfg.size)
         self.objective = objective or objective_of(cfg, old)
-        self.objective.meet(self.detector, cfg.size)
+        self.objective.meet(self.detector, cfg.size, cfg.data is None)
         self.to(device, memory_format=torch.channels_last if cfg.bf16 else torch.preserve_format)
         scales = [p for m in self.objective.modules() if isinstance(m, AutomaticWeights)
                   for p in m.parameters()]
