@@ -23,7 +23,8 @@ from ..faces.detector import load_detector
 from ..faces.folders import is_video
 from ..faces.tracks import bursts
 from .evaluate import must_be_numbers, newest_run
-from .looking import FRAMING, Look, as_trained, gather, listed, look
+from .looking import (FRAMING, Look, as_trained, gather, listed, look,
+                                            trusted)
 from .metrics import score
 from .strip import strip
 from .verdicts import line, stretch, verdicts
@@ -121,7 +122,7 @@ def answer(
     detector, saved = load_run(run, device)
     cut, notes = as_trained(args, saved)
     crop = lambda f: args.crops and not is_video(f)
-    find = None if all(map(crop, files)) else load_detector(cut.detector)
+    find = None if all(map(crop, files)) else load_detector(trusted(args, cut))
     often = lambda times, _: bursts(times, max(1, round((times[-1] - times[0]) / args.every)))
     looks = gather(files, lambda f: look(f, saved["config"]["size"], None if crop(f) else find, cut,
                                          often if args.every else None))

@@ -139,8 +139,9 @@ def test_predict_is_prepare_and_evaluate(tmp_path, call, size, form, margin, hal
     command("prepare", "films", "made", "--detector", "wanders:find", "--frames", 6, "--size", 120, "--format", form, "--margin", margin, "--workers", 1)
     command("train", "--data", "made/manifest.csv", "--out", "run", "--size", size, half, "--n", 2, "--d", 8, "--epochs", 8, "--batch", 8, "--lr", 1e-2)
     command("evaluate", "--data", "made/manifest.csv", "--run", "run", "--split", "all", "--json", "e.json")
-    said = command("predict", "films", "--run", "run", "--json", "p.json")
+    said = command("predict", "films", "--run", "run", "--json", "p.json", "--detector", "wanders:find")
     assert "is not known" not in said
+    if size == 64: one_sentence(*call("predict", "films", "--run", "run"), "may not name code to run")
     judged, seen = (json.loads((tmp_path / f"{k}.json").read_text()) for k in "ep")
     rows = read_faces(tmp_path / "made/manifest.csv")
     by_film = {}
