@@ -23,7 +23,7 @@ def law_sample(name, faces=800, wrong=.1, seed=0):
     return np.stack(symbols)[..., None] + .1 * g.normal(size=(len(symbols), faces, 1)), y, profile(p, axes, NAT)
 
 
-@pytest.mark.parametrize("name", LAWS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in ("XOR", "copy") else pytest.mark.slow) for n in LAWS])
 def test_laws(name):
     z, y, (added, together, alone) = law_sample(name)
     found = audit(z, y, shuffles=4, pairs=False)

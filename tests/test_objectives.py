@@ -183,6 +183,7 @@ def mine(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_ones_own_step_on_two_processes(mine):
     "z is gathered: two processes have the gradient of one; half the batch has another."
     two_processes(STEP, mine / "two.pt", mine)

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from zipfile import ZipFile
 
+import pytest
 from helpers import ENV, ROOT, TRAIN
 
 
+@pytest.mark.slow
 def test_a_wheel_installed_elsewhere(tmp_path, face_folder):
     "Every module is in the wheel; the four commands explain themselves, and a detector is trained."
     source, lib, run = tmp_path / "source", tmp_path / "lib", tmp_path / "away/run"

@@ -11,11 +11,12 @@ import torch.nn.functional as F
 from infobottle_dfd.aggregation import ForgeryDetector
 from infobottle_dfd.blocks import make_backbone
 from infobottle_dfd.faces.clues import ClueFaces
-from infobottle_dfd.places import PlaceHeads, Places, step_at
+from infobottle_dfd.places import PlaceHeads, Places, place_maps, step_at
 from infobottle_dfd.runs.checkpoint import load_run
 from infobottle_dfd.runs.config import Config
 from infobottle_dfd.runs.step import Learner, reseed
 from infobottle_dfd.training import fit
+from torchvision.transforms.v2.functional import to_pil_image
 
 CPU = torch.device("cpu")
 
@@ -161,8 +162,22 @@ def test_run_gives_its_heads_back_and_pays_nothing_without(tmp_path):
     out = detector(torch.rand(3, 3, 32, 32), asked.at)
     likely = asked.likely(out.maps)
     assert likely.shape == (3, 4, 4) and ((0 < likely) & (likely < 1)).all()
+    x = torch.rand(3, 3, 32, 32)
+    shown, by_block = place_maps(detector, asked, x), asked.heads(detector(x, asked.at).maps).sigmoid()
+    assert shown.shape == (2, 3, 32, 32)
+    torch.testing.assert_close(shown[:, :, ::8, ::8], by_block)
+    torch.testing.assert_close(shown[:, :, 7::8, 7::8], by_block)
     size = sum(p.numel() for p in detector.parameters())
     assert size == sum(p.numel() for p in ForgeryDetector(2, 8).parameters())
+
+
+def test_predict_draws_places(tmp_path, call):
+    "In place of Grad-CAM, and says so; the numbers of the table are those of any run."
+    fit(Config(mode="places", images=64, size=32, n=2, d=8, epochs=1), tmp_path / "run",
+        sets={"train": faces(64, 32), "val": ClueFaces(32, 32, 4), "test": ClueFaces(32, 32, 5)})
+    to_pil_image(ClueFaces(2, 64, 1).x[1]).save(tmp_path / "face.png")
+    status, out, err = call("predict", tmp_path / "face.png", "--crops", "--run", tmp_path / "run", "--picture", tmp_path / "why.png")
+    assert status == 0 and (tmp_path / "why.png").stat().st_size > 5000, err
 
 
 def test_other_modes_say_nothing_of_places(tmp_path):

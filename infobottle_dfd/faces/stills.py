@@ -56,8 +56,11 @@ def decode(
 
 # %% ../../nbs/faces/06_stills.ipynb #4b99cf4c
 def unseen(
-    path: Path,     # A picture that can be decoded
+    path: Path,     # A picture
 ) -> int:
-    "How many pictures of an animation follow the first, which alone is looked at."
-    with Image.open(path, formats=FORMATS) as file:
-        return 0 if file.format == "MPO" else getattr(file, "n_frames", 1) - 1
+    "How many pictures of an animation follow the first, which alone is looked at; 0 if unreadable."
+    try:
+        with Image.open(path, formats=FORMATS) as file:
+            return 0 if file.format == "MPO" else getattr(file, "n_frames", 1) - 1
+    except Exception:                                   # `decode` says what is wrong
+        return 0

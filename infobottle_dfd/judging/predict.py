@@ -28,6 +28,7 @@ from .looking import (FRAMING, Look, as_trained, gather, listed, look,
 from .metrics import score
 from .strip import strip
 from .verdicts import line, stretch, verdicts
+from ..places import Places, place_maps
 from ..runs.checkpoint import load_run
 from ..runs.config import NEVER, own_files
 from ..runs.machine import pick_device
@@ -36,10 +37,12 @@ from ..runs.machine import pick_device
 def coarse(
     detector: ForgeryDetector,
     size: int,                  # Of its faces
+    asked: Places | None,       # What it was trained for, if that was where
 ) -> str:
     "What a cell of the heat is, beside the face; whether it can point at eyes or mouth."
-    cell = grid(detector.blocks.backbones[0], size)[1]
-    return (f"heat: what speaks for fake there (Grad-CAM), in cells of {cell:.0f} of {size} pixels"
+    cell = size / asked.cells if asked else grid(detector.blocks.backbones[0], size)[1]
+    what = "how likely it was changed there" if asked else "what speaks for fake there (Grad-CAM)"
+    return (f"heat: {what}, in cells of {cell:.0f} of {size} pixels"
             + ": too coarse to point at eyes or mouth" * (8 * cell > size))
 
 def drawing(
@@ -48,13 +51,16 @@ def drawing(
     lines: list[dict],              # Its lines of the table
     threshold: float,               # At or above it a person in a film is fake
     below: str = "",                # What must be known of the run
+    asked: Places | None = None,    # What the detector was trained for, if that was where
 ) -> matplotlib.figure.Figure:
     "Faces and heatmaps: a strip of the person who decides for a film, a row a face for a picture."
     film, name = lines[0], readable(look.file.name)
     own = [i for i, k in enumerate(look.seen.people) if k == film.get("person", k)]
     x, device = look.x[own].float() / 255, next(detector.parameters()).device
-    heat = torch.cat([block_maps(detector, part.to(device))[1].cpu() for part in x.split(32)], 1)
-    below = "; ".join(filter(None, [below, coarse(detector, x.shape[-1]), look.said
+    heat_of = (lambda x: place_maps(detector, asked, x)) if asked else \
+        (lambda x: block_maps(detector, x)[1])
+    heat = torch.cat([heat_of(part.to(device)).cpu() for part in x.split(32)], 1)
+    below = "; ".join(filter(None, [below, coarse(detector, x.shape[-1], asked), look.said
                                     and f"not looked at: {look.said}"]))
     if not is_video(look.file):
         p, boxes = torch.tensor([v["score"] for v in lines]), [s.box for s in look.seen.sights]
@@ -168,7 +174,8 @@ def predict(
     places = pictures_of(args, [one.file for one in looks])
     for one, own in zip(looks, lines):
         if args.picture and len(one.x):
-            drawn = drawing(detector, one, own, at_films, "; ".join([head, *notes]))
+            drawn = drawing(detector, one, own, at_films, "; ".join([head, *notes]),
+                            saved.get("objective"))
             save_picture(places[one.file], drawn)
     failed = (f"{one.file}: {one.said}" for one in looks
               if one.seen is None or one.seen.lost and is_video(one.file))

@@ -24,6 +24,7 @@ if dist.get_rank() == 1: torch.save(list(out[:5]), args[2])
 '''
 
 
+@pytest.mark.slow
 def test_scores_of_two_processes_are_those_of_one(tmp_path, run_folder, face_folder):
     "Exactly, in the same order, every face once; features only where they are asked for."
     two_processes(SCORE, run_folder, face_folder, tmp_path / "two.pt")
