@@ -226,8 +226,9 @@ def test_ctrl_c_while_processes_start(stuck):
     for k in range(3):
         running = subprocess.Popen([COMMAND, str(stuck), f"out{k}", "--detector", "stuck:find", "--workers", "2", "--group-by", "none"], stderr=subprocess.PIPE, text=True, start_new_session=True,
                                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-        while b"spawn_main" not in subprocess.run(["ps", "-o", "args", "--ppid", str(running.pid)], capture_output=True).stdout:
-            assert running.poll() is None
+        late = time.time() + 60
+        while b"spawn_main" not in subprocess.run(["ps", "-ww", "-o", "args", "--ppid", str(running.pid)], capture_output=True).stdout:
+            assert running.poll() is None and time.time() < late
             time.sleep(.01)
         time.sleep(.1 * k)
         os.killpg(running.pid, signal.SIGINT)
