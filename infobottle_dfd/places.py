@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .aggregation import Outputs
 from .blocks import look
+from .core import InputError
 from .losses import Objective, cross_entropy
 
 # %% ../nbs/14_places.ipynb #pl-010
@@ -60,7 +61,10 @@ class Places(Objective):
         self.heads = PlaceHeads(n, f)
 
     def meet(self, detector: nn.Module, size: int, drawn: bool = True) -> None:
-        "Which maps of this detector to read, and from which share of pixels on a place is changed."
+        "Which maps to read, from which share of pixels on a place is changed. InputError without maps."
+        if not hasattr(getattr(detector, "blocks", None), "backbones"):
+            raise InputError("places are read from the maps of detector.blocks.backbones, which this "
+                             "detector lacks; choose another mode")
         self.least = 0 if drawn else .25
         self.at, (_, f, self.cells, _) = step_at(detector.blocks.backbones[0], size)
         self.heads = PlaceHeads(len(detector.blocks.backbones), f)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from infobottle_dfd.aggregation import ForgeryDetector
 from infobottle_dfd.blocks import make_backbone
+from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.clues import ClueFaces
 from infobottle_dfd.places import PlaceHeads, Places, place_maps, step_at
 from infobottle_dfd.runs.checkpoint import load_run
@@ -32,6 +33,11 @@ def test_the_step_before_the_smallest_maps(name, size, f, cells):
     at, shape = step_at(net, size)
     assert shape == (1, f, cells, cells)
     assert not any(m._forward_hooks for m in net.modules())
+
+
+def test_a_detector_without_backbones_is_refused():
+    with pytest.raises(InputError, match="detector.blocks.backbones"):
+        Learner(Config(mode="places", size=48, d=8), CPU, detector=torch.nn.Linear(2, 2))
 
 
 def test_maps_are_those_of_the_step():
@@ -191,6 +197,7 @@ import torch
 from infobottle_dfd.runs.config import Config
 from infobottle_dfd.runs.machine import world
 from infobottle_dfd.runs.step import Learner, Together
+from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.clues import ClueFaces
 from torch.nn.parallel import DistributedDataParallel
 cfg = Config(mode="places", size=32, n=2, d=8, device="cpu", augment="none", batch=8)
