@@ -43,7 +43,7 @@ def coarse(
     cell = size / asked.cells if asked else grid(detector.blocks.backbones[0], size)[1]
     what = "how likely it was changed there" if asked else "what speaks for fake there (Grad-CAM)"
     return (f"heat: {what}, in cells of {cell:.0f} of {size} pixels"
-            + ": too coarse to point at eyes or mouth" * (8 * cell > size))
+            + ": too coarse to point at eyes or mouth" * (not asked and 8 * cell > size))
 
 def drawing(
     detector: ForgeryDetector,      # In evaluation mode
