@@ -2,17 +2,15 @@
 import faulthandler
 import os
 import shutil
-import sys
 
 os.environ["OMP_NUM_THREADS"] = "1"             # tests run two at a time; before torch is imported
 
 import pytest
 import torch
-from helpers import HEADER, draw_few
+from helpers import HEADER, draw_few, told
 from PIL import Image
 from torchvision.transforms.v2.functional import to_pil_image
 
-from infobottle_dfd import commands
 from infobottle_dfd.faces.clues import ClueFaces
 
 FIGURES = []
@@ -81,15 +79,7 @@ def call(monkeypatch, capsys, tmp_path):
     "Run a command in an empty folder: exit status, stdout, stderr."
     monkeypatch.chdir(tmp_path)
 
-    def go(name, *args):
-        monkeypatch.setattr(sys, "argv", [f"infobottle-{name}", *map(str, args)])
-        try:
-            getattr(commands, name)()
-            status = 0
-        except SystemExit as e:
-            status = e.code
-        return status, *capsys.readouterr()
-    return go
+    return lambda name, *args: told(monkeypatch, capsys, name, *args)
 
 
 @pytest.fixture

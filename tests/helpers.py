@@ -9,6 +9,7 @@ import av
 import numpy as np
 import torch
 
+from infobottle_dfd import commands
 from infobottle_dfd.faces.clues import ClueFaces
 
 ROOT = Path(__file__).parent.parent
@@ -116,3 +117,14 @@ def train(*args, processes=1, **options):
     "Start `infobottle-train` as one process or two."
     start = [*TORCHRUN, "-m", "--"] if processes == 2 else [sys.executable, "-m"]      # -- or torchrun takes --n for its own
     return subprocess.Popen([*start, "infobottle_dfd.training", *map(str, args)], env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def told(monkeypatch, capsys, name, *args):
+    "Status, stdout, stderr of a command that runs in this process."
+    monkeypatch.setattr(sys, "argv", [f"infobottle-{name}", *map(str, args)])
+    try:
+        getattr(commands, name)()
+        status = 0
+    except SystemExit as e:
+        status = e.code
+    return status, *capsys.readouterr()

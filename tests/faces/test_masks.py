@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from helpers import told
 from infobottle_dfd.commands import prepare
 from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.benchmarks import read_benchmark
@@ -68,15 +69,9 @@ def own(tmp_path, monkeypatch):
 
 
 def call(monkeypatch, capsys, *args):
-    "Status, stdout, stderr of infobottle-prepare on small settings."
+    "infobottle-prepare on small settings."
     few = ("--frames", "4", "--size", "128", "--workers", "1")
-    monkeypatch.setattr(sys, "argv", ["infobottle-prepare", *map(str, args), *few, *(() if "--detector" in args else ("--detector", "finder:find"))])
-    try:
-        prepare()
-        status = 0
-    except SystemExit as e:
-        status = e.code
-    return status, *capsys.readouterr()
+    return told(monkeypatch, capsys, "prepare", *args, *few, *(() if "--detector" in args else ("--detector", "finder:find")))
 
 
 REAL, FAKE = "original_sequences/{}/c23/videos/{}.mp4".format, "manipulated_sequences/{}/c23/videos/{}.mp4".format

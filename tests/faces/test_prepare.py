@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from helpers import film
-from infobottle_dfd.commands import prepare
+from helpers import film, told
 from infobottle_dfd.core import InputError
 from infobottle_dfd.faces import prepare as preparing, video as faces
 from infobottle_dfd.faces.manifest import read_faces
@@ -24,14 +23,8 @@ COMMAND = str(Path(sys.executable).with_name("infobottle-prepare"))
 
 
 def call(monkeypatch, capsys, *args):
-    "Status, stdout, stderr of infobottle-prepare."
-    monkeypatch.setattr(sys, "argv", ["infobottle-prepare", *map(str, args)])
-    try:
-        prepare()
-        status = 0
-    except SystemExit as e:
-        status = e.code
-    return status, *capsys.readouterr()
+    "infobottle-prepare."
+    return told(monkeypatch, capsys, "prepare", *args)
 
 
 def test_prepare_with_several_processes(films, monkeypatch, capsys):
