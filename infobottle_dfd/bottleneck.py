@@ -49,7 +49,7 @@ def bottleneck(
 ) -> tuple[Tensor, Tensor]: # I(x;z) and I(z;y) of the best encoder for each price, bits, (b)
     "Points on or below the information-bottleneck curve (Tishby et al. 1999), by iteration from random encoders."
     price = torch.as_tensor(price, dtype=torch.float64).reshape(-1)
-    q = (3 * torch.randn(starts, len(price), len(p), values, dtype=torch.float64)).softmax(-1)
+    q = (30 * torch.randn(starts, len(price), len(p), values, dtype=torch.float64)).softmax(-1)
     for _ in range(steps):
         q = bottleneck_step(p, q, price)
     kept, known = (I(encode(p, q), "... x z y", of) for of in ("x;z", "z;y"))

@@ -2,9 +2,11 @@
 import faulthandler
 import os
 import shutil
+import sys
 
 os.environ["OMP_NUM_THREADS"] = "1"             # tests run two at a time; before torch is imported
 
+import numpy as np
 import pytest
 import torch
 from helpers import HEADER, draw_few, told
@@ -14,6 +16,16 @@ from torchvision.transforms.v2.functional import to_pil_image
 from infobottle_dfd.faces.clues import ClueFaces
 
 FIGURES = []
+
+
+@pytest.fixture(autouse=True)
+def alone(request):
+    "A test draws the same random numbers whatever ran before it, and leaves no figure open for the next."
+    if hasattr(request.module, "RANDOM"):
+        request.module.RANDOM = np.random.default_rng(0)
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture

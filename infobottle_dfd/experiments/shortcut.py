@@ -37,6 +37,7 @@ class Shortcut:
     faces: Literal["portraits", "pairs"] = "portraits"  # pairs: every fake has its source beside it
     # Of the fakes; for places alone: thick, blurred, every tenth another's, every second missing
     masks: Literal["exact", "thick", "blurred", "foreign", "half"] = "exact"
+    dropout: float = 0.                                 # Of the fusion; the released program has .5
     images: int = 6000                                  # Training faces
     judged: int = 2000                                  # Faces in each set that judges
     # Folder of the cells; without it nbs/experiments/results/shortcut of a checkout, else
@@ -60,9 +61,11 @@ def said_of(
     arm: str,           # As on the command line
     faces: str,         # portraits or pairs
     masks: str,         # exact, or how they were spoiled
+    dropout: float = 0.,    # Of the fusion
 ) -> str:
     "An arm as its cells name it: what is not the usual stands behind a comma."
-    return ", ".join([arm] + [faces] * (faces != "portraits") + [f"{masks} masks"] * (masks != "exact"))
+    return ", ".join([arm] + [faces] * (faces != "portraits") + [f"{masks} masks"] * (masks != "exact")
+                     + [f"dropout {dropout:g}"] * (dropout > 0))
 
 # %% ../../nbs/experiments/01_shortcut.ipynb #75da8388
 def run(
@@ -74,16 +77,17 @@ def run(
                          "name it with --out")
     out = args.out or results("shortcut")
     about = args.split, args.augment, args.epochs
-    said = lambda arm: said_of(arm, args.faces, args.masks)
+    said = lambda arm: said_of(arm, args.faces, args.masks, args.dropout)
     plan = {name_of(said(arm), *about, seed): (arm, seed) for seed in args.seeds for arm in args.arms}
     judges = cache(lambda: load("experiments.trials:judges")(args.split, args.judged, 48))
     def cell(name, arm, seed):
         "One trial."
         words = {"arms": arm, "seeds": seed, "augment": args.augment, "epochs": args.epochs,
                  "split": args.split, "faces": args.faces, "masks": args.masks,
-                 "images": args.images, "judged": args.judged, "device": args.device}
+                 "dropout": args.dropout, "images": args.images, "judged": args.judged,
+                 "device": args.device}
         cfg = Config(images=args.images, size=48, epochs=args.epochs, seed=seed,
-                     augment=args.augment, bf16=True, device=args.device)
+                     augment=args.augment, dropout=args.dropout, bf16=True, device=args.device)
         trial = load("experiments.trials:trial")
         return trial(arm, cfg, args.split, args.faces == "pairs", args.masks, judges(),
                      args.work / name, words) | {"arm": said(arm)}
