@@ -6,20 +6,17 @@
 __all__ = ['LAYOUTS', 'scores', 'faces', 'noise', 'bootstrap_auc', 'counted', 'combination', 'Study', 'run']
 
 # %% ../../nbs/experiments/06_intervals.ipynb #95fb1d2d
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-import tyro
 from scipy.stats import norm
 from tqdm import tqdm
 
-from ..core import command, write_json
+from ..core import write_json
+from .cells import main, results, stamp
 from ..judging.intervals import difference, interval
-from ..runs.machine import facts
 
 # %% ../../nbs/experiments/06_intervals.ipynb #5a0cb7a3
 def scores(
@@ -119,29 +116,31 @@ def combination(
 @dataclass
 class Study:
     "Draw test sets and count how often 95 % intervals of the AUC hold the truth."
-    out: Path = Path("results/intervals")       # Folder for a JSON per shape and layout
-    draws: int = 2000                           # Test sets of every combination
+    draws: int = 2000           # Test sets of every combination
+    # Folder for a JSON per shape and layout; without it nbs/experiments/results/intervals of a
+    # checkout, else results/intervals
+    out: Path | None = None
 
 def run(
     args: Study,            # What was asked for
 ) -> None:
     "A file for every shape and layout; those that are there are passed over."
-    args.out.mkdir(parents=True, exist_ok=True)
+    out = args.out or results("intervals")
+    out.mkdir(parents=True, exist_ok=True)
     cells = [(s, l) for s in ("binormal", "skewed") for l in LAYOUTS] + [("hidden", "one")]
     for shape, layout in cells:
-        file = args.out / f"{shape}-{layout.replace(' ', '-')}.json"
+        file = out / f"{shape}-{layout.replace(' ', '-')}.json"
         if file.exists():
             continue
         sizes = [(5, 5), (10, 10), (30, 30), (100, 100)]
         sizes += [(5, 100), (100, 5)] * (not layout.startswith("both"))
         rows = [combination(shape, layout, auc, *n, args.draws)
                 for auc in (.75, .96, .99) for n in tqdm(sizes, desc=f"{file.stem} {auc}", disable=None)]
-        write_json(file, {"command": " ".join(["python -m infobottle_dfd.experiments.intervals",
-                                               *sys.argv[1:]]), "shape": shape, "layout": layout,
-                          "seed": "from the settings of each row", "rows": rows,
-                          "numpy": np.__version__, **facts(torch.device("cpu"))})
+        write_json(file, {"shape": shape, "layout": layout, "rows": rows,
+                          "seed": "from the settings of each row",
+                          **stamp("intervals", {"draws": args.draws})})
 
 # %% ../../nbs/experiments/06_intervals.ipynb #4d9749da
 #| eval: false
 if __name__ == "__main__":
-    command(lambda: run(tyro.cli(Study)))
+    main(Study, run)

@@ -4,11 +4,10 @@
 
 # %% auto #0
 __all__ = ['vary', 'Race', 'write_faces', 'PlainFaces', 'PlainHeads', 'Plain', 'kl', 'plain_loss', 'train_step', 'give', 'Speed',
-           'run', 'main', 'fold', 'widen', 'join', 'grouped', 'stacked']
+           'run', 'fold', 'widen', 'join', 'grouped', 'stacked']
 
 # %% ../../nbs/experiments/04_speed.ipynb #12-001
 import copy
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
-import tyro
 from einops import rearrange
 from PIL import Image
 from torch import nn
@@ -28,8 +26,8 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
 from ..aggregation import fusion
-from ..core import command, load, write
-from .cells import results, stamp
+from ..core import load, write_json
+from .cells import main, results, stamp
 from ..faces.clues import ClueFaces
 from ..runs.machine import pick_device
 
@@ -158,18 +156,12 @@ def run(
     slug = re.sub(r"\W+", "-", found["device"].lower()).strip("-")
     out = args.out or results() / f"speed-{slug}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
-    write(out, lambda p: p.write_text(json.dumps(made, indent=1) + "\n"))
-
-# %% ../../nbs/experiments/04_speed.ipynb #5ad5d05b
-def main() -> None:
-    "python -m infobottle_dfd.experiments.speed"
-    args = tyro.cli(Speed, prog="python -m infobottle_dfd.experiments.speed")
-    command(lambda: run(args))
+    write_json(out, made)
 
 # %% ../../nbs/experiments/04_speed.ipynb #ffaa0a37
 #| eval: false
 if __name__ == "__main__":
-    main()
+    main(Speed, run)
 
 # %% ../../nbs/experiments/04_speed.ipynb #12-047
 def fold(net):

@@ -1,8 +1,5 @@
 """Draws with a known truth, audited: what a cell keeps, and that a grid begins where it stopped."""
 import json
-import sys
-
-import pytest
 
 from infobottle_dfd.experiments import audits
 
@@ -18,15 +15,7 @@ def test_a_draw_keeps_truth_and_numbers():
 def test_what_is_there_is_not_drawn_again(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(audits, "one", lambda arm, seed: drawn.append((arm, seed)) or {"seed": seed})
-    monkeypatch.setattr(sys, "argv", ["audits", "--arms", "few", "--draws", "20", "--out", str(tmp_path)])
-    audits.main()
-    audits.main()
+    for _ in range(2):
+        audits.run(audits.Audits(("few",), 20, tmp_path))
     assert drawn == [("few", seed) for seed in range(20)]
     assert sorted(p.name for p in tmp_path.glob("*.json")) == ["few-0.json", "few-1.json"]
-
-
-def test_an_unknown_arm_is_refused(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["audits", "--arms", "many"])
-    with pytest.raises(SystemExit):
-        audits.main()
-    assert "invalid choice: 'many'" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from scipy.stats import t as student
 
 import infobottle_dfd
 from infobottle_dfd.core import InputError
-from infobottle_dfd.experiments.cells import by_seed, compare, fill, read, results, stamp
+from infobottle_dfd.experiments.cells import by_seed, compare, fill, must_know, read, results, stamp
 
 MADE = [{"arm": a, "seed": s, "auc": v} for a, values in (("A", (.5, .6, .7)), ("B", (.6, .8, .7, .9))) for s, v in enumerate(values)]
 
@@ -70,3 +70,9 @@ def test_results_of_an_installed_library_lie_in_the_current_folder(tmp_path, mon
 def test_old_results_are_cells():
     for folder in ("modes", "small", "maps"):
         assert len(read(results(folder))) > 10
+
+
+def test_a_name_that_there_is_not():
+    must_know(["A", "B"], {"A": 1, "B": 2})
+    with pytest.raises(InputError, match="unknown 'C'; choose from A, B"):
+        must_know(["A", "C"], {"A": 1, "B": 2})

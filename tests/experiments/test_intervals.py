@@ -25,9 +25,9 @@ def test_units_of_both_classes_are_shared():
 def test_what_is_there_is_passed_over(tmp_path, monkeypatch):
     from infobottle_dfd.experiments import intervals
     monkeypatch.setattr(intervals, "combination", lambda *a: {"of": a})
-    run(Study(tmp_path, 3))
+    run(Study(3, tmp_path))
     kept = {p: p.stat().st_mtime_ns for p in tmp_path.iterdir()}
-    run(Study(tmp_path, 3))
+    run(Study(3, tmp_path))
     assert len(kept) == 11 and kept == {p: p.stat().st_mtime_ns for p in tmp_path.iterdir()}
 
 

@@ -1,29 +1,44 @@
 """Every experiment is a command; what it cannot do it says in a sentence before any work."""
-import importlib
+import runpy
 import subprocess
 import sys
 
 import pytest
+from helpers import ROOT
 
 from infobottle_dfd.core import InputError
 from infobottle_dfd.experiments import ablations, maps, real_faces
 from infobottle_dfd.faces.manifest import read_faces
 
-RUNNERS = ("shortcut", "ablations", "real_faces", "maps", "speed")
+SOURCES = {p.stem: p.read_text() for p in (ROOT / "infobottle_dfd/experiments").glob("[!_]*.py")}
+RUNNERS = sorted(name for name, text in SOURCES.items() if "__main__" in text)
 
 
+def command(monkeypatch, name, *words):
+    "`python -m infobottle_dfd.experiments.NAME`, in this process; its exit status."
+    monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, words)])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module(f"infobottle_dfd.experiments.{name}", run_name="__main__", alter_sys=True)
+    return end.value.code
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
 @pytest.mark.parametrize("name", RUNNERS)
 def test_runner_has_help(name, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", [name, "--help"])
-    with pytest.raises(SystemExit) as end:
-        importlib.import_module(f"infobottle_dfd.experiments.{name}").main()
+    "Under its own name, with a place for what it finds; an option that there is not is refused."
+    assert command(monkeypatch, name, "--help") == 0
     said = capsys.readouterr().out
-    assert end.value.code == 0 and f"infobottle_dfd.experiments.{name}" in said and "--out" in said
+    assert said.startswith(f"usage: python -m infobottle_dfd.experiments.{name} [-h]") and "--out" in said
+    assert command(monkeypatch, name, "--nowhere") == 2
+
+
+def test_one_main_serves_all():
+    assert len(RUNNERS) >= 9 and [name for name, text in SOURCES.items() if "def main(" in text or "tyro.cli(" in text] == ["cells"]
 
 
 def test_bad_input_is_one_sentence(tmp_path):
     done = subprocess.run([sys.executable, "-m", "infobottle_dfd.experiments.real_faces", tmp_path], capture_output=True, text=True)
-    assert done.returncode == 2 and "DATA must hold it" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 2 and "DATA must hold it" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
 def test_unknown_arms_and_splits():
@@ -31,9 +46,9 @@ def test_unknown_arms_and_splits():
         ablations.run(ablations.Ablations(arms=("clam",)))
     with pytest.raises(InputError, match="unknown 'nose'"):
         ablations.run(ablations.Ablations(splits=("nose",)))
-    with pytest.raises(InputError, match="unknown arm 'clam'"):
+    with pytest.raises(InputError, match="unknown 'clam'"):
         maps.run(maps.Maps(arms=("clam",)))
-    with pytest.raises(InputError, match="unknown arm 'clam'"):
+    with pytest.raises(InputError, match="unknown 'clam'"):
         real_faces.run(real_faces.RealFaces(".", arms=("clam",)))
 
 
@@ -48,3 +63,8 @@ def test_two_sets_become_manifests(tmp_path):
     pairs, other = map(read_faces, real_faces.manifests(tmp_path, tmp_path / "work"))
     assert [(r.label, r.split, r.video, r.identity) for r in pairs] == [(0, "test", "a", "7"), (1, "test", "b", "7")]
     assert [(r.label, r.method) for r in other] == [(0, ""), (1, "0011")]
+
+
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules")
+def test_an_arm_that_there_is_not_is_refused_at_the_door(monkeypatch, capsys):
+    assert command(monkeypatch, "audits", "--arms", "many") == 2 and "invalid choice 'many'" in capsys.readouterr().err
