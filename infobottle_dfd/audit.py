@@ -98,9 +98,11 @@ def _fold(x, y, sets, train, inner, shuffles, seed) -> tuple[dict, np.ndarray, s
     null = []
     for rows in shuffles:
         moved = [t[rows] for t in x]
-        beside = [x[:i] + [moved[i]] + x[i + 1:] for i in every]
         gains = [loss[()] - judged(how[i,], [moved[i]]) for i in every]
-        gains += [loss[every[:i] + every[i + 1:]] - judged(how[every], beside[i]) for i in every]
+        for i in every:                     # the head that suited all, or the one without block i
+            rest, beside = every[:i] + every[i + 1:], x[:i] + [moved[i]] + x[i + 1:]
+            kinds = dict.fromkeys((how[every], how.get(rest, how[every])))
+            gains.append(loss[rest] - min((judged(h, beside) for h in kinds), key=np.sum))
         null.append([t.sum() for t in (*gains, loss[()] - judged(how[every], moved))])
     return loss, np.array(null), how[every][0]
 
