@@ -47,6 +47,7 @@ def _distribution(
                          "they must be >= 0 and sum to 1 (divide counts by their sum)")
     return (p.clamp(min=0) + 0.) / total                # + 0.: no negative zero
 
+# %% ../nbs/01_information.ipynb #4512d3fe
 def _nats(
     base: float,    # Of the logarithm
 ) -> float:
@@ -61,10 +62,11 @@ def marginal(
     axes: str,      # Names of its axes, as "z1 z2 y"; "... z1 z2 y" for a batch of tables
     keep: str,      # Names to keep, in this order; the others are summed away
 ) -> Tensor:        # Table over `keep`, float64
-    "Sum a joint table down to the variables in `keep`. InputError for bad names or no distribution."
+    "Sum a joint table down to `keep`. InputError for bad names or no distribution."
     names, batch = _check(axes, keep), "..." if axes.startswith("...") else ""
     if p.ndim < len(names) or p.ndim > len(names) and not batch:
-        raise InputError(f"the table has {p.ndim} axes, '{axes}' names {len(names)}; name each axis once")
+        raise InputError(f"the table has {p.ndim} axes, '{axes}' names {len(names)}; "
+                         "name each axis once")
     p = _distribution(p, tuple(range(-len(names), 0)))
     return reduce(p, f"{axes} -> {batch} {keep}", "sum")
 
@@ -81,7 +83,8 @@ def H(
     def entropy(keep: str) -> Tensor:
         "In nats."
         q = marginal(p, axes, keep)
-        return reduce(torch.special.entr(torch.where(q > 0, q, 1)), f"{batch} {keep} -> {batch}", "sum")
+        cells = torch.special.entr(torch.where(q > 0, q, 1))
+        return reduce(cells, f"{batch} {keep} -> {batch}", "sum")
     known = entropy(given) if given.strip() else 0
     return (entropy(f"{target} {given}") - known) / _nats(base)
 
@@ -141,22 +144,23 @@ def gaussian_I(
     names, cov = _check(axes, f"{a} {b} {given}"), cov.double()
     square = cov.ndim > 1 and cov.shape[-2:] == (len(names), len(names))
     spread = cov.diagonal(dim1=-2, dim2=-1).abs().sqrt() if square else 0
-    if (not square or not ((cov - cov.mT).abs() <= 1e-5 * spread[..., None] * spread[..., None, :]).all()
-            or torch.linalg.cholesky_ex(cov).info.any()):
+    even = lambda: (cov - cov.mT).abs() <= 1e-5 * spread[..., None] * spread[..., None, :]
+    if not square or not even().all() or torch.linalg.cholesky_ex(cov).info.any():
         raise InputError(f"the covariance of '{axes}' must be {len(names)} by {len(names)}, "
                          "symmetric and positive definite")
     def logdet(keep: str) -> Tensor:
         "Of the rows and columns of the variables named."
         i = [names.index(k) for k in keep.split()]
         return torch.logdet(cov[..., i, :][..., i])
-    ratio = logdet(f"{a} {given}") + logdet(f"{b} {given}") - logdet(given) - logdet(f"{a} {b} {given}")
-    return ratio / (2 * _nats(base))
+    above = logdet(f"{a} {given}") + logdet(f"{b} {given}")
+    return (above - logdet(given) - logdet(f"{a} {b} {given}")) / (2 * _nats(base))
 
 # %% ../nbs/01_information.ipynb #00-048
 def law(
-    cases,          # Equally likely cases, each (z1, ..., zn, y), whole numbers from 0; repeat one to weigh it
+    cases,          # Equally likely (z1, ..., zn, y), whole numbers from 0; repeat to weigh
 ) -> Tensor:        # Joint table, float64
-    "The joint table of a bag of cases. InputError for values that cannot number the rows of a table."
+    "The joint table of a bag of cases. InputError for values that cannot number its rows."
+    number = "number the values of each variable 0, 1, 2, ..."
     try: cases = cases.tolist() if hasattr(cases, "tolist") else [[*case] for case in cases]
     except TypeError: cases = []                        # a case that is no row
     def counts(v) -> bool:
@@ -164,18 +168,19 @@ def law(
         try: return float(v) >= 0 and float(v).is_integer()
         except (TypeError, ValueError, OverflowError): return False
     if not cases or len({len(case) for case in cases}) > 1 or not cases[0]:
-        raise InputError("a law needs at least one case, all of the same length, as [(z1, z2, y), ...]")
+        raise InputError("a law needs at least one case, "
+                         "all of the same length, as [(z1, z2, y), ...]")
     if bad := [v for case in cases for v in case if not counts(v)]:
-        raise InputError(f"a value of a case is {bad[0]!r}; number the values of each variable 0, 1, 2, ...")
+        raise InputError(f"a value of a case is {bad[0]!r}; {number}")
     cases = torch.tensor([[int(v) for v in case] for case in cases])
     if math.prod(shape := (cases.amax(0) + 1).tolist()) > 2 ** 24:
-        raise InputError(f"the table would be {shape}; number the values of each variable 0, 1, 2, ...")
+        raise InputError(f"the table would be {shape}; {number}")
     share = torch.tensor(1 / len(cases), dtype=torch.float64)
     return share.new_zeros(shape).index_put_(tuple(cases.T), share, accumulate=True)
 
 # %% ../nbs/01_information.ipynb #00-050
 _bit, _four = (0, 1), list(product((0, 1), repeat=4))
-_weight = lambda block, y: 4 if block == y else 1                # a block that hits four times in five
+_weight = lambda block, y: 4 if block == y else 1        # a block that hits four times in five
 _Z4 = "z1 z2 z3 z4 y"
 LAWS = {    # name: (axes, table)
     "XOR": ("z1 z2 y", law((a, b, a ^ b) for a in _bit for b in _bit)),
@@ -184,8 +189,8 @@ LAWS = {    # name: (axes, table)
     "two unique bits": ("z1 z2 y", law((a, b, 2 * a + b) for a in _bit for b in _bit)),
     "noisy copies": ("z1 z2 y", law((a, b, y) for a, b, y in product(_bit, repeat=3)
                                     for _ in range(_weight(a, y) * _weight(b, y)))),
-    # z_i = (s, b_i), written 2 s + b_i. If s = 0 all b_i are y (2 cases, 8 times each: half of the bag),
-    # if s = 1 their parity is y (16 cases)
+    # z_i = (s, b_i), written 2 s + b_i. If s = 0 all b_i are y (2 cases, 8 times each:
+    # half of the bag), if s = 1 their parity is y (16 cases)
     "switch": (_Z4, law([(y, y, y, y, y) for y in _bit] * 8
                         + [(*(2 + b for b in z), sum(z) % 2) for z in _four])),
     "one knows all": (_Z4, law((y, 0, 0, 0, y) for y in _bit)),
@@ -213,7 +218,7 @@ def interaction(
     of: str,            # Three groups of variables, "z1;z2;y"
     base: float = 2,    # 2: bits; math.e: nats
 ) -> Tensor:            # > 0 redundancy wins, < 0 synergy wins
-    "Interaction information as I(a;y) - I(a;y|b), redundancy minus synergy; symmetric in its groups."
+    "Interaction information I(a;y) - I(a;y|b), redundancy minus synergy; symmetric in its groups."
     if of.count(";") != 2:
         raise InputError(f"'{of}' names no triple; write it as 'z1;z2;y'")
     a, b, y = of.split(";")

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['ORANGE', 'SKY', 'GREEN', 'YELLOW', 'BLUE', 'VERMILION', 'PURPLE', 'GREY', 'ARMS', 'CLASSES', 'CLUES', 'OLD_NAMES',
-           'arm', 'style', 'finish', 'show', 'says', 'numbers', 'tree', 'film', 'strip', 'knob']
+           'arm', 'alt', 'style', 'finish', 'show', 'says', 'numbers', 'tree', 'film', 'strip', 'knob']
 
 # %% ../nbs/foundation/02_pages.ipynb #0750a063
 import textwrap
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import Tensor
 
 # %% ../nbs/foundation/02_pages.ipynb #f448c8c2
@@ -27,8 +29,8 @@ CLASSES = {"real": BLUE, "fake": VERMILION}
 CLUES = {"eyes": BLUE, "mouth": ORANGE, "seam": GREEN, "texture": PURPLE}
 
 # %% ../nbs/foundation/02_pages.ipynb #cfa3635a
-OLD_NAMES = {"ce": "cross-entropy", "four, ce": "cross-entropy", "one": "one block", "wide": "one wide block",
-             "one block, ce": "one block", "decoupled": "single with penalty"}
+OLD_NAMES = {"ce": "cross-entropy", "four, ce": "cross-entropy", "one": "one block",
+             "wide": "one wide block", "one block, ce": "one block", "decoupled": "single with penalty"}
 
 def arm(
     name: str,      # As in a result file, of any version
@@ -36,9 +38,33 @@ def arm(
     "The one name of an arm of an experiment."
     return OLD_NAMES.get(name, name)
 
+# %% ../nbs/foundation/02_pages.ipynb #356297df
+def alt(
+    fig: Figure,    # With named axes
+) -> str:           # One line
+    "A picture in words, for those who do not see it: title, axes and labels of every panel."
+    said = []
+    for ax in fig.axes:
+        axes = " against ".join(filter(None, (ax.get_ylabel(), ax.get_xlabel())))
+        drawn = ", ".join(ax.get_legend_handles_labels()[1])
+        said.append(": ".join(filter(None, (ax.get_title(), axes, drawn))))
+    return "Picture. " + " ".join("; ".join(dict.fromkeys(filter(None, said))).split())
+
+# %% ../nbs/foundation/02_pages.ipynb #882c2b61
+def _palette(
+    fig: Figure,    # To be stored
+) -> bytes:         # PNG
+    "A drawing in at most 128 colours."
+    from PIL import Image
+    whole, small = BytesIO(), BytesIO()
+    fig.savefig(whole, format="png", dpi=fig.dpi)
+    flat = Image.open(whole).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    flat.save(small, "PNG", optimize=True)
+    return small.getvalue()
+
 # %% ../nbs/foundation/02_pages.ipynb #3ec047bd
 def style(
-    photos: bool = False,       # The page shows faces: figures are stored as JPEG, a tenth of the bytes
+    photos: bool = False,       # The page shows faces: figures are stored as JPEG
 ) -> None:
     "The figure style of every page, and three digits for every tensor."
     plt.rcParams.update({
@@ -47,23 +73,30 @@ def style(
         "legend.frameon": False, "axes.prop_cycle": cycler(color=[*ARMS.values()])})
     torch.set_printoptions(precision=3, sci_mode=False)
     try:                                                # in a page; elsewhere there is no kernel
+        from IPython import get_ipython
         from matplotlib_inline.backend_inline import set_matplotlib_formats
         set_matplotlib_formats("jpeg" if photos else "png", bbox_inches=None,
                                **({"pil_kwargs": {"quality": 80}} if photos else {}))
+        forms = get_ipython().display_formatter.formatters
+        forms["text/plain"].for_type(Figure, lambda fig, printer, cycle: printer.text(alt(fig)))
+        if not photos:
+            forms["image/png"].for_type(Figure, _palette)
     except (ImportError, AttributeError):
         pass
 
 # %% ../nbs/foundation/02_pages.ipynb #cfbf594b
 def finish(
-    ax: Axes,           # To be finished
-    x: str,             # What lies along the horizontal axis, with its unit
-    y: str = "",        # Along the vertical
-    **options,          # Of `Axes.set`
+    ax: Axes,               # To be finished
+    x: str,                 # What lies along the horizontal axis, with its unit
+    y: str = "",            # Along the vertical
+    beside: bool = False,   # The legend stands to the right of the axes, where it covers nothing
+    **options,              # Of `Axes.set`
 ) -> None:
     "Name the axes, and show a legend if anything has a label."
     ax.set(xlabel=x, ylabel=y, **options)
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(fontsize=8)
+        where = {"loc": "center left", "bbox_to_anchor": (1, .5)} if beside else {}
+        ax.legend(fontsize=8, **where)
 
 # %% ../nbs/foundation/02_pages.ipynb #02a0a774
 def show(
@@ -148,8 +181,10 @@ def strip(
         ax.set_title(f"{name} {value:g}")
     for ax in axes[1:]:                                 # one scale and one legend for all
         ax.set_ylabel("")
-        if ax.get_legend():
-            ax.get_legend().remove()
+    for legend in filter(None, [ax.get_legend() for ax in axes]):
+        legend.remove()
+    if axes[0].get_legend_handles_labels()[0]:
+        axes[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1, .5))
 
 # %% ../nbs/foundation/02_pages.ipynb #d985cda0
 def knob(
@@ -161,7 +196,8 @@ def knob(
     try:
         from ipywidgets import SelectionSlider, interact
     except ImportError:
-        return print("the knob needs ipywidgets (pip install ipywidgets); its positions stand above")
+        return print("the knob needs ipywidgets (pip install ipywidgets); "
+                     "its positions stand above")
     def turned(value):
         "Drawn at every turn."
         fig, ax = plt.subplots(figsize=(4, 3))

@@ -1,4 +1,5 @@
 """What pages share: one name and one colour each, a style, sentences and numbers."""
+import io
 import json
 import re
 import sys
@@ -6,12 +7,14 @@ from importlib.util import find_spec
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 import torch
 from helpers import PAGES, ROOT
+from PIL import Image
 
 from infobottle_dfd.core import InputError
-from infobottle_dfd.pages import ARMS, CLASSES, CLUES, OLD_NAMES, arm, finish, knob, numbers, says, show, strip, style, tree
+from infobottle_dfd.pages import ARMS, CLASSES, CLUES, OLD_NAMES, _palette, alt, arm, finish, knob, numbers, says, show, strip, style, tree
 
 
 def test_one_colour_and_one_name():
@@ -28,6 +31,33 @@ def test_a_figure_is_wide_and_its_axes_are_named():
         finish(ax, "time, s", "height, m", xlim=(0, 2))
         width, _ = figure.get_size_inches() * figure.dpi
         assert width >= 600 and (ax.get_xlabel(), ax.get_ylabel(), ax.get_xlim()) == ("time, s", "height, m", (0, 2)) and ax.get_legend()
+        finish(ax, "time, s", beside=True)
+        figure.canvas.draw()
+        assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1          # it covers nothing
+        plt.close(figure)
+
+
+def test_a_figure_has_its_words():
+    figure, axes = plt.subplots(1, 2)
+    axes[0].plot([0, 1], label="one")
+    finish(axes[0], "time, s", "height, m", title="a\nwalk")
+    assert alt(figure) == "Picture. a walk: height, m against time, s: one"
+    plt.close(figure)
+    page = json.loads((ROOT / "nbs/foundation/02_pages.ipynb").read_text())
+    stored = [o["data"] for c in page["cells"] for o in c.get("outputs", []) if "image/png" in o.get("data", {})]
+    styled = ["".join(d["text/plain"]) for d in stored[1:]]                    # the first is drawn before `style` is
+    assert styled and all(words.startswith("Picture. ") for words in styled)
+
+
+def test_a_figure_is_stored_small():
+    with plt.rc_context():
+        style()
+        figure, ax = plt.subplots()
+        ax.plot(torch.linspace(0, 1, 99)[:, None] ** torch.arange(1, 6))
+        raw, small = io.BytesIO(), _palette(figure)
+        figure.savefig(raw, dpi=figure.dpi)
+        whole, flat = (np.asarray(Image.open(io.BytesIO(b)).convert("RGB"), float) for b in (raw.getvalue(), small))
+        assert whole.shape == flat.shape and abs(whole - flat).max() <= 16 and len(small) < .6 * len(raw.getvalue())
         plt.close(figure)
 
 
@@ -57,7 +87,7 @@ def test_a_strip_shows_every_position():
         finish(ax, "time, s", "height, m")
     strip(draw, "v", (1, 2.5))
     seen = [(ax.get_title(), ax.get_ylabel(), bool(ax.get_legend())) for ax in plt.gcf().axes]
-    assert seen == [("v 1", "height, m", True), ("v 2.5", "", False)]          # one scale, one legend
+    assert seen == [("v 1", "height, m", False), ("v 2.5", "", True)]          # one scale, one legend
     plt.close()
 
 
