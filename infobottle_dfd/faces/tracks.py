@@ -25,6 +25,7 @@ class Sight(NamedTuple):
     box: Box                # Where in the picture
     look: np.ndarray        # The face and its surroundings, as `look` gives it, (8 8 3)
 
+# %% ../../nbs/faces/16_tracks.ipynb #2dbd06ac
 def look(
     picture: np.ndarray,    # RGB, (h w c) uint8
     box: Box,               # Of a face
@@ -121,6 +122,7 @@ def chief(
     most = [max((k for k in size if part[k] == p), key=size.get) for p in sorted({*part.values()})]
     return sorted(most)
 
+# %% ../../nbs/faces/16_tracks.ipynb #c569c908
 def about(
     sights: list[Sight],    # Of a film
     people: list[int],      # Of `follow`

@@ -52,6 +52,7 @@ def upright(
         picture, (a, d) = picture.transpose(1, 0, 2), (c, b)
     return np.ascontiguousarray(picture[::-1 if d < 0 else 1, ::-1 if a < 0 else 1])
 
+# %% ../../nbs/faces/15_video.ipynb #ef6cb6e6
 def shown(
     frame,                  # Decoded by PyAV
     stream,                 # That it is from
@@ -115,6 +116,7 @@ def pictures(
             if i in take:
                 yield i, None if frame is None else shown(frame, stream)
 
+# %% ../../nbs/faces/15_video.ipynb #fea0390f
 def frames(
     path: Path,                             # A film, or a picture
     wanted: int,                            # How many
