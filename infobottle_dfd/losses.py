@@ -17,7 +17,7 @@ from .aggregation import Outputs
 from .core import InputError, yours
 
 TEMPERATURE = {"paper": 1., "released": 1.5}        # the released code's 1.5 comes without a T^2
-CALM = .5                                           # nats for a squared logit gap of one, mode "calm"
+CALM = .5                               # nats for a squared logit gap of one, mode "calm"
 
 # %% ../nbs/07_losses.ipynb #04-005
 def soft_kl(
@@ -25,8 +25,9 @@ def soft_kl(
     q: Tensor,          # Logits of the distribution on the right, (... k)
     T: float = 1.,      # Temperature of both
 ) -> Tensor:            # Nats, one per sample, (...)
-    "KL[p||q] between two opinions given as logits. InputError for a temperature that is not above 0."
-    if not 0 < T < float("inf"): raise InputError(f"a temperature must be a number above 0, not {T}")
+    "KL[p||q] between opinions given as logits. InputError for a temperature not above 0."
+    if not 0 < T < float("inf"):
+        raise InputError(f"a temperature must be a number above 0, not {T}")
     log_p, log_q = (F.log_softmax(t.float() / T, -1) for t in (p, q))
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
@@ -36,11 +37,12 @@ def local_information(
     mode: str = "released",     # "paper" or "released"
     T: float | None = None,     # Temperature; None: the mode's own
 ) -> Tensor:                    # Nats; the sum over blocks, to be made large
-    "Estimate of sum_i I(z_i;y|Z without z_i) by heads with and without block i; `released`: turned round, softened, / k."
+    "Estimate of sum_i I(z_i;y|Z without z_i) by heads; `released`: turned round, softened, / k."
     T = TEMPERATURE[mode] if T is None else T
     if mode == "paper":
         return soft_kl(out.logits_all, out.logits_without, T).mean(-1).sum()
-    return soft_kl(out.logits_without, out.logits_all.detach(), T).mean(-1).sum() / out.logits_all.shape[-1]
+    turned = soft_kl(out.logits_without, out.logits_all.detach(), T)
+    return turned.mean(-1).sum() / out.logits_all.shape[-1]
 
 # %% ../nbs/07_losses.ipynb #04-017
 def global_information_loss(
@@ -48,7 +50,7 @@ def global_information_loss(
     mode: str = "released",     # "paper" or "released"
     T: float | None = None,     # Temperature; None: the mode's own
 ) -> Tensor:                    # Nats, >= 0, to be made small
-    "Estimate of I(Z;y) - I(G;y), what the fusion layer loses; `released`: turned round, softened, / k."
+    "Estimate of I(Z;y) - I(G;y), lost in fusion; `released`: turned round, softened, / k."
     T = TEMPERATURE[mode] if T is None else T
     if mode == "paper":
         return soft_kl(out.logits_all, out.logits_global, T).mean()
@@ -102,7 +104,7 @@ def objective(
                          "heads of its own by make_objective(mode, n, d)")
     lil = lil and len(out.logits_without) > 1           # one block has nothing to be conditioned on
     terms = {"ce": cross_entropy(out.logits_global, y)}
-    if gil or (lil and mode == "paper"):                # released: only the global loss fits the head on Z
+    if gil or (lil and mode == "paper"):        # released: only the global loss fits the head on Z
         terms["ce"] = terms["ce"] + cross_entropy(out.logits_all, y)
     if lil:
         terms["ce"] = terms["ce"] + cross_entropy(out.logits_without, y)
@@ -125,7 +127,8 @@ class AutomaticWeights(nn.Module):
             if value.device.type == "cpu" and value < -1e-6:
                 raise ValueError(f"term '{name}' is negative; automatic weights need terms >= 0: "
                                  "use bounded=True or fixed weights")
-        return sum(.5 / self.w[name] ** 2 * value + torch.log1p(self.w[name] ** 2) for name, value in terms.items())
+        pull = lambda name, value: .5 / self.w[name] ** 2 * value + torch.log1p(self.w[name] ** 2)
+        return sum(pull(name, value) for name, value in terms.items())
 
 # %% ../nbs/07_losses.ipynb #04-040
 def fixed_weights(
@@ -143,7 +146,7 @@ class Objective(nn.Module):
     reads = ("logits_global",)      # of the outputs; the others need not be there
     options = ()                    # what it can be given beside n, d and k
     fits_heads = False              # whether the heads on Z and without a block learn the label
-    marks, at = False, None         # whether it is told where fakes were changed; whose maps it reads
+    marks, at = False, None         # told where fakes were changed?; whose maps it reads
 
     def __init__(self, n: int, d: int, k: int = 2):     # Blocks, features of a z_i, classes
         super().__init__()
@@ -238,7 +241,8 @@ def make_objective(
     **options,              # Of the objective, such as lil
 ) -> Objective:
     "An objective by name. InputError if there is none, or for an option that it does not have."
-    way_out = f"choose one of {', '.join(OBJECTIVES)}, or your own subclass of Objective as module:Name"
+    way_out = (f"choose one of {', '.join(OBJECTIVES)}, "
+               "or your own subclass of Objective as module:Name")
     made = OBJECTIVES.get(mode, mode)
     if isinstance(made, str) and ":" in made:
         made = yours(made, "mode", way_out)
