@@ -54,11 +54,12 @@ def alt(
 def _palette(
     fig: Figure,    # To be stored
 ) -> bytes:         # PNG
-    "A drawing in at most 128 colours."
+    "A drawing in 256 colours that leave none of its own far away."
     from PIL import Image
     whole, small = BytesIO(), BytesIO()
     fig.savefig(whole, format="png", dpi=fig.dpi)
-    flat = Image.open(whole).convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    flat = Image.open(whole).convert("RGB")
+    flat = flat.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     flat.save(small, "PNG", optimize=True)
     return small.getvalue()
 

@@ -54,6 +54,9 @@ def test_a_figure_is_stored_small():
         style()
         figure, ax = plt.subplots()
         ax.plot(torch.linspace(0, 1, 99)[:, None] ** torch.arange(1, 6))
+        for colour in ARMS.values():                                            # many shades, and a few single dots
+            ax.fill_between([20, 80], [0, .5], [1, .9], color=colour, alpha=.15, lw=0)
+            ax.plot(90, .1, "o", ms=4, alpha=.6, mew=0, color=colour)
         raw, small = io.BytesIO(), _palette(figure)
         figure.savefig(raw, dpi=figure.dpi)
         whole, flat = (np.asarray(Image.open(io.BytesIO(b)).convert("RGB"), float) for b in (raw.getvalue(), small))
