@@ -26,8 +26,7 @@ def soft_kl(
     T: float = 1.,      # Temperature of both
 ) -> Tensor:            # Nats, one per sample, (...)
     "KL[p||q] between opinions given as logits. InputError for a temperature not above 0."
-    if not 0 < T < float("inf"):
-        raise InputError(f"a temperature must be a number above 0, not {T}")
+    if not 0 < T < torch.inf: raise InputError(f"a temperature must be a number above 0, not {T}")
     log_p, log_q = (F.log_softmax(t.float() / T, -1) for t in (p, q))
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
@@ -127,8 +126,8 @@ class AutomaticWeights(nn.Module):
             if value.device.type == "cpu" and value < -1e-6:
                 raise ValueError(f"term '{name}' is negative; automatic weights need terms >= 0: "
                                  "use bounded=True or fixed weights")
-        pull = lambda name, value: .5 / self.w[name] ** 2 * value + torch.log1p(self.w[name] ** 2)
-        return sum(pull(name, value) for name, value in terms.items())
+        w = {name: self.w[name] ** 2 for name in terms}
+        return sum(.5 / w[name] * value + torch.log1p(w[name]) for name, value in terms.items())
 
 # %% ../nbs/07_losses.ipynb #04-040
 def fixed_weights(
@@ -196,8 +195,7 @@ class Paper(Objective):
             raise InputError(f"unknown weighting '{weighting}'; choose automatic or fixed")
         if weighting == "automatic":
             if (alpha, beta) != (1, 1):
-                raise InputError("alpha and beta are fixed weights; set weighting to fixed, "
-                                 "or leave them away")
+                raise InputError("alpha and beta are fixed weights; set weighting to fixed")
             self.weights = AutomaticWeights(["ce", *["lil"] * self.lil, *["gil"] * gil])
 
     def forward(self, out: Outputs, y: Tensor) -> dict[str, Tensor]:
@@ -241,8 +239,7 @@ def make_objective(
     **options,              # Of the objective, such as lil
 ) -> Objective:
     "An objective by name. InputError if there is none, or for an option that it does not have."
-    way_out = (f"choose one of {', '.join(OBJECTIVES)}, "
-               "or your own subclass of Objective as module:Name")
+    way_out = f"choose one of {', '.join(OBJECTIVES)}, or a subclass of Objective, module:Name"
     made = OBJECTIVES.get(mode, mode)
     if isinstance(made, str) and ":" in made:
         made = yours(made, "mode", way_out)
