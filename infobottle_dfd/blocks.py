@@ -17,7 +17,7 @@ from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 from torchvision.models.vision_transformer import interpolate_embeddings
 
-from .core import InputError
+from .core import InputError, must_be_file
 
 # %% ../nbs/05_blocks.ipynb #02-008
 def tiny(
@@ -109,6 +109,7 @@ def read_weights(
 ) -> dict[str, Tensor]:     # Name -> tensor
     "Read a state dict without running code from the file. InputError if there is none."
     way_out = "save it as torch.save(model.state_dict(), path)"
+    must_be_file(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from . import commands
 from .aggregation import ForgeryDetector
-from .core import InputError, write, write_json
+from .core import InputError, locked, write, write_json
 from .faces.pictures import FaceFiles
 from .judging.levels import by_video, units
 from .judging.metrics import (block_audit, equal_error, information, metrics,
@@ -33,7 +33,7 @@ from .runs.config import Config, anywhere, new_folder, trained_on
 from .runs.data import make_data
 from .runs.machine import facts, outlive, world
 from .runs.progress import draw_curves, line, progress, table
-from .runs.seal import known, locked
+from .runs.seal import known
 from .runs.step import Learner, Together, first, lr_at, plan, reseed
 
 # %% ../nbs/11_training.ipynb #07-015

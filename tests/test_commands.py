@@ -2,13 +2,15 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from helpers import TRAIN, one_sentence
+from helpers import ENV, FIXED, HEADER, TRAIN, film, one_sentence
 
 pytestmark = pytest.mark.usefixtures("few_faces")
 CASES = [("missing", "no such file or folder"), ("empty", "no pictures; give a folder with real/ and fake/"), ("one class", "no fake pictures"),
@@ -108,3 +110,89 @@ def test_ctrl_c_while_options_are_read(call, monkeypatch, name):
         one_sentence(*call(name), f"infobottle-{name}: stopped")
     except KeyboardInterrupt:
         pytest.fail("a traceback")
+
+
+def test_ctrl_c_while_python_imports(tmp_path):
+    "There was a traceback for as long as the options' library was still being loaded."
+    (tmp_path / "tyro.py").write_text("import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(20)\n")
+    env = ENV | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, [ENV.get("PYTHONPATH")])])}
+    for name in ("prepare", "train", "evaluate", "predict"):
+        heard = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)    # a shell's `&` switches Ctrl-C off
+        done = subprocess.run([Path(sys.executable).with_name(f"infobottle-{name}")], env=env, capture_output=True, text=True, preexec_fn=heard, timeout=60)
+        assert (done.returncode, done.stderr, done.stdout) == (130, f"infobottle-{name}: stopped\n", "")
+
+
+PLACES = ["data", "picture", "mask", "last.pt", "best.pt", "config.json", "metrics.jsonl", "test.json", "curves.png", ".lock", "weights", "predict picture", "predict film", "evaluate data",
+          "evaluate picture", "evaluate run", "evaluate config", "real from", "prepare list", "prepare film", "prepare.json", "done.jsonl", "manifest.csv", "prepare .lock", "prepare json"]
+
+
+@pytest.fixture
+def in_time():
+    "What waits for ever for a pipe is woken."
+    def late(*_):
+        raise TimeoutError("it hangs")
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("place, kind", [p for p in product(PLACES, ["pipe", "zero", "full", "folder"]) if p not in product(["picture", "evaluate picture", "prepare film", "predict film", "predict picture"], ["folder"])])
+def test_what_is_no_file_is_not_opened(call, in_time, tmp_path, run_folder, face_folder, monkeypatch, place, kind):
+    "A pipe, a device or a folder in place of a file hung for ever, or gave a traceback."
+    run, faces, out, films = tmp_path / "run", tmp_path / "faces", tmp_path / "out", tmp_path / "films"
+    shutil.copytree(run_folder, run), shutil.copytree(face_folder, faces), out.mkdir(), (films / "real").mkdir(parents=True)
+    (tmp_path / "own.py").write_text(FIXED)
+    monkeypatch.syspath_prepend(tmp_path)
+    face, listed = next((faces / "real").iterdir()), tmp_path / "list.csv"
+    listed.write_text(HEADER.strip() + ",mask\n" + "".join(f"{p},{int(p.parent.name == 'fake')},,,,,{'odd.png' if p.parent.name == 'fake' else ''}\n" for p in sorted(faces.rglob("*.png"))))
+    resume, films_in = ("train", "--resume", "--out", run), ("prepare", films, out, "--detector", "own:find", "--workers", 1)
+    odd, args = {
+        "data": ("odd.csv", ("train", "--data", "odd.csv", *TRAIN)), "picture": (face, ("train", "--data", faces, *TRAIN)), "mask": ("odd.png", ("train", "--data", listed, *TRAIN, "--mode", "places")),
+        **{name: (run / name, resume) for name in ("last.pt", "best.pt", "config.json", "metrics.jsonl", "test.json", "curves.png", ".lock")}, "weights": ("odd.pth", ("train", "--weights", "odd.pth", "--images", 64, *TRAIN)),
+        "predict picture": ("odd.png", ("predict", "odd.png", "--crops", "--run", run)), "predict film": ("odd.mp4", ("predict", "odd.mp4", "--run", run, "--detector", "own:find")),
+        "evaluate data": ("odd.csv", ("evaluate", "--data", "odd.csv", "--run", run)), "evaluate picture": (face, ("evaluate", "--data", faces, "--run", run)),
+        "evaluate run": (run / "best.pt", ("evaluate", "--data", faces, "--run", run)), "evaluate config": (run / "config.json", ("evaluate", "--data", faces, "--run", run)),
+        "real from": ("odd.csv", ("evaluate", "--data", faces, "--run", run, "--real-from", "odd.csv")), "prepare list": ("odd.csv", ("prepare", "odd.csv", out, "--detector", "own:find")),
+        "prepare film": (films / "real/odd.mp4", films_in), **{name: (out / name, films_in) for name in ("prepare.json", "done.jsonl", "manifest.csv")}, "prepare .lock": (out / ".lock", films_in),
+        "prepare json": ("odd.json", ("prepare", "odd.json", out)),
+    }[place]
+    odd = tmp_path / odd
+    if place in ("last.pt", "metrics.jsonl", ".lock"):
+        (run / "test.json").unlink()
+    if films_in is args:
+        film(films / "real/a.mp4")
+    odd.unlink(missing_ok=True)
+    {"pipe": lambda: os.mkfifo(odd), "folder": odd.mkdir, "zero": lambda: odd.symlink_to("/dev/zero"), "full": lambda: odd.symlink_to("/dev/full")}[kind]()
+    status, out, err = call(*args)
+    if place == "prepare film":                             # the others are not lost for it
+        assert status == 0 and "missing: 1 files, as" in out and "odd.mp4" in out
+    else:
+        one_sentence(status, out, err, odd.name)
+
+
+def test_a_zero_byte(call, run_folder, face_folder):
+    "Where a name comes from a list or a caller, not from a shell, it was a traceback."
+    from infobottle_dfd.commands import Evaluate, Predict, Prepare
+    from infobottle_dfd.core import InputError
+    from infobottle_dfd.faces.prepare import prepare
+    from infobottle_dfd.judging.evaluate import evaluate
+    from infobottle_dfd.judging.predict import judge, predict
+    from infobottle_dfd.runs.checkpoint import load_run
+    from infobottle_dfd.runs.config import Config
+    from infobottle_dfd.training import fit
+    zero, face = Path("a\0b.png"), next((face_folder / "real").iterdir())
+    small = Config(images=64, size=32, n=2, d=8, epochs=1, batch=8)
+    tries = [lambda: judge(zero, run=run_folder, crops=True), lambda: judge(face, run=zero, crops=True), lambda: load_run(zero), lambda: fit(small, zero), lambda: fit(Config(data=str(zero))),
+             lambda: fit(Config(**vars(small) | {"weights": str(zero)}), "w"), lambda: evaluate(Evaluate((zero,), (run_folder,))), lambda: evaluate(Evaluate((face_folder,), (zero,))),
+             lambda: evaluate(Evaluate((face_folder,), (run_folder,), json=zero)), lambda: evaluate(Evaluate((face_folder,), (run_folder,), picture=zero)),
+             lambda: evaluate(Evaluate((face_folder,), (run_folder,), real_from=zero)), lambda: predict(Predict((face,), run_folder, crops=True, picture=zero)),
+             lambda: prepare(Prepare(zero, Path("out"))), lambda: prepare(Prepare(face_folder, zero, group_by="none")), lambda: fit(Config(mode="a\0:B")), lambda: fit(Config(device="cpu\0")), lambda: fit(Config(backbone="r\0"))]
+    for attempt in tries:
+        with pytest.raises(InputError):
+            attempt()
+    Path("list.csv").write_text(HEADER + "a\0.png,0,,,,\nb\0.png,1,,,,\n")
+    one_sentence(*call("evaluate", "--data", face_folder, "--real-from", "list.csv", "--json", "list.csv", "--run", run_folder), "is the same file as list.csv")
+    for command in (("train", "--data", "list.csv", *TRAIN), ("evaluate", "--data", "list.csv", "--run", run_folder)):
+        one_sentence(*call(*command), "list.csv")

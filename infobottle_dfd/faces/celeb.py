@@ -9,7 +9,7 @@ __all__ = ['SCENARIOS', 'PLUS', 'CELEB_COUNTS', 'SPELLED', 'CELEB', 'CELEB_PLACE
 import re
 from pathlib import Path
 
-from ..core import InputError
+from ..core import InputError, must_be_file
 from .folders import below
 from .manifest import Face
 from .readers import Found, by_name, missing, reader
@@ -20,7 +20,7 @@ def celeb_test(
 ) -> set[str]:          # folder/name, in small letters
     "Celeb-DF's test videos. InputError for a broken list, or one whose labels are turned round."
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = must_be_file(path).read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise InputError(f"{path}: not plain text; take the list as it is distributed") from None
     test = set()

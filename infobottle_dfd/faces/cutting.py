@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..commands import Prepare
-from ..core import InputError, write
+from ..core import InputError, must_be_file, write
 from .detector import Box, DetectorError, crop, load_detector
 from .folders import is_video
 from .manifest import Face
@@ -190,7 +190,7 @@ def read_log(
     path: Path,             # done.jsonl, which need not exist
 ) -> dict[str, dict]:       # Path of a video -> its outcome
     "Outcomes so far; a last line that was cut off is dropped. InputError for a strange line."
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    lines = must_be_file(path).read_bytes().splitlines(keepends=True) if path.exists() else []
     whole = [line for line in lines if line.endswith(b"\n")]
     if len(whole) < len(lines):
         write(path, lambda p: p.write_bytes(b"".join(whole)))

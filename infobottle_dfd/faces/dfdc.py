@@ -10,7 +10,7 @@ import csv
 import re
 from pathlib import Path
 
-from ..core import InputError
+from ..core import InputError, must_be_file
 from .folders import is_video
 from .manifest import Face
 from .readers import Found, by_name, missing, read_json, reader
@@ -51,7 +51,7 @@ def read_labels(
 ) -> dict[str, int]:        # File name in small letters -> 1 fake, 0 real
     "Labels of the test videos. InputError for a line without one."
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with open(must_be_file(path), newline="", encoding="utf-8-sig") as file:
             lines = list(csv.DictReader(file))
     except (UnicodeDecodeError, csv.Error):
         lines = [{}]

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from ..core import InputError, write
+from ..core import InputError, must_be_file, write
 from .folders import PICTURES, below, classes, videos
 
 # %% ../../nbs/faces/04_manifest.ipynb #05-005
@@ -45,7 +45,7 @@ def lines(
 ) -> list[tuple[int, dict[str, str]]]:  # Number of a line, and its fields by column
     "Lines of a CSV. InputError for one that is none, lacks a column, or has one twice."
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
+        with open(must_be_file(path), newline="", encoding="utf-8-sig") as file:
             table = csv.reader(file, strict=True)
             header = [name.strip() for name in next(table, [])]
             rows = [(table.line_num, fields) for fields in table if fields]

@@ -22,7 +22,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..commands import Prepare
-from ..core import InputError, Report, undisturbed, write_json
+from ..core import (InputError, Report, locked, must_be_file, readable, undisturbed,
+                                 write_json)
 from .benchmarks import read_benchmark
 from .cutting import (check, cut_faces, failures, finished, must_be_uncut, own_place,
                                           read_log)
@@ -43,7 +44,8 @@ def claim(
     name: str = "",         # Of the set
 ) -> Prepare:               # The settings to go on with
     "Keep the settings in the out folder. InputError if it holds other faces or a strange manifest."
-    kept = args.out / "prepare.json"
+    kept, listed, _ = (must_be_file(args.out / name)
+                       for name in ("prepare.json", "manifest.csv", "done.jsonl"))
     if kept.exists() and b'"faces"' not in kept.read_bytes():     # 0.2 followed nobody
         args = replace(args, faces="largest")
     rule = rule or (SAMPLING if args.faces == "largest" else FOLLOWED)
@@ -58,9 +60,8 @@ def claim(
         for k in sorted(other)[:1]:
             raise InputError(f"{args.out}: holds faces made with other settings ({k}: {old.get(k)}, "
                              f"now {settings.get(k)}); choose another folder")
-    elif (args.out / "manifest.csv").exists():
-        raise InputError(f"{args.out}: holds a manifest that was not made here; "
-                         "choose another folder")
+    elif listed.exists():
+        raise InputError(f"{listed}: a manifest that was not made here; choose another folder")
     else:
         args.out.mkdir(parents=True, exist_ok=True)
         write_json(kept, settings)
@@ -73,7 +74,7 @@ def framing(
     "How `infobottle-prepare` cut the faces that a manifest lists; None if it did not."
     kinds = {"frames": int, "margin": float, "size": int, "format": str, "detector": str}
     try:
-        kept = json.loads(Path(manifest or "").with_name("prepare.json").read_text())
+        kept = json.loads(must_be_file(Path(manifest or "").with_name("prepare.json")).read_text())
         cut = {k: kind(kept.get(k, getattr(Prepare, k))) for k, kind in kinds.items()}
         check(Prepare(Path(), Path(), **cut))
         return cut if kept.get("sampling", SAMPLING) in (SAMPLING, FOLLOWED) else None
@@ -195,31 +196,30 @@ def prepare(
                          "as videos; choose a folder outside")
     must_be_uncut(source)
     found = read_benchmark(source, args.compression, args.reader, args.group_by)
-    for name in (str(r.path) for r in found.rows):
-        if name != name.encode("utf-8", "replace").decode():
-            raise InputError(f"{name!a}: a name that is not UTF-8 cannot stand in a manifest; "
-                             "rename it")
+    for name in (n for n in (str(r.path) for r in found.rows) if n != readable(n)):
+        raise InputError(f"{name!a}: a name that is not UTF-8 cannot stand in a manifest; rename it")
     if not found.cropped:
         load_detector(args.detector)
         extra("av")
-    args = claim(args, source, "cropped already" * found.cropped, found.name)
-    rows, said, log = found.rows, inventory(found), {}
-    if not found.cropped:
-        films = thinned(rows, args.frames)
-        try:
-            log = cut_all(films, args)
-        except (InputError, OSError):                   # before the first film was through
-            if (done := args.out / "done.jsonl").exists() and not done.stat().st_size:
-                done.unlink()
-                (args.out / "prepare.json").unlink()
-            raise
-        said += f"\n\n{summary(list(log.values()))}"
-        if args.masks != "none":
-            mask_all(rows, log, args)
-            said += f"\n{masks_said(films, log, args)}".rstrip()
-        rows = [row for r in films for row in rows_of(r, log[str(r.path)], args)]
-    if not rows:
-        raise InputError(f"{args.source}: no face found in any of {len(found.rows)} videos; "
-                         f"look at {args.out / 'done.jsonl'}")
-    write_manifest(rows, args.out / "manifest.csv")
-    return Report(f"{said}\n{len(rows)} faces listed in {args.out / 'manifest.csv'}", failures(log))
+    with locked(args.out):
+        args = claim(args, source, "cropped already" * found.cropped, found.name)
+        rows, said, log = found.rows, inventory(found), {}
+        if not found.cropped:
+            films = thinned(rows, args.frames)
+            try:
+                log = cut_all(films, args)
+            except (InputError, OSError):                   # before the first film was through
+                if (done := args.out / "done.jsonl").exists() and not done.stat().st_size:
+                    done.unlink()
+                    (args.out / "prepare.json").unlink()
+                raise
+            said += f"\n\n{summary(list(log.values()))}"
+            if args.masks != "none":
+                mask_all(rows, log, args)
+                said += f"\n{masks_said(films, log, args)}".rstrip()
+            rows = [row for r in films for row in rows_of(r, log[str(r.path)], args)]
+        if not rows:
+            raise InputError(f"{args.source}: no face found in any of {len(found.rows)} videos; "
+                             f"look at {args.out / 'done.jsonl'}")
+        write_manifest(rows, args.out / "manifest.csv")
+        return Report(f"{said}\n{len(rows)} faces listed in {args.out / 'manifest.csv'}", failures(log))

@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from ..core import InputError
+from ..core import InputError, must_be_file
 from .folders import VIDEOS, below
 from .manifest import Face
 
@@ -83,6 +83,7 @@ def read_json(
     path: Path,                 # A file that should hold a JSON object
 ) -> dict:
     "An object of objects. InputError if it is damaged or something else."
+    must_be_file(path)
     try:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
         return {k: {**v} for k, v in data.items()}

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..core import InputError
+from ..core import InputError, must_be_file
 
 # %% ../../nbs/faces/06_stills.ipynb #9ab38a49
 def eight_bits(
@@ -41,6 +41,7 @@ def decode(
     path: Path | BytesIO,   # A picture
 ) -> np.ndarray:            # RGB, (h w c) uint8
     "A picture, upright. InputError if it is damaged, too large, or of a kind that is not known."
+    if not isinstance(path, BytesIO): must_be_file(path)
     try:
         with Image.open(path, formats=FORMATS) as file:
             return np.asarray(eight_bits(ImageOps.exif_transpose(file), getattr(file, "tag_v2", {})))
@@ -60,7 +61,7 @@ def unseen(
 ) -> int:
     "How many pictures of an animation follow the first, which alone is looked at; 0 if unreadable."
     try:
-        with Image.open(path, formats=FORMATS) as file:
+        with Image.open(must_be_file(path), formats=FORMATS) as file:
             return 0 if file.format == "MPO" else getattr(file, "n_frames", 1) - 1
     except Exception:                                   # `decode` says what is wrong
         return 0

@@ -146,7 +146,8 @@ def evaluate(
     if not args.data or args.workers < 0:
         raise InputError("--data needs at least one folder or manifest, "
                          "and --workers a number of at least 0")
-    must_have_folder(args.json, args.picture, inputs=args.data)
+    lists = *args.data, *filter(None, [args.real_from])
+    must_have_folder(args.json, args.picture, inputs=lists)
     if args.picture:
         must_be_picture(args.picture)
     device = pick_device(args.device)

@@ -67,19 +67,20 @@ def difference(
     q: Tensor | np.ndarray,         # Scores of another on the same faces, (b)
     units: Sequence[str | int],     # What is independent as a whole, (b)
 ) -> tuple[float, float | None, float | None]:  # AUC of p minus AUC of q, ends of its 95 % interval
-    "A paired difference in AUC; no ends, whatever the scores, as in `interval`."
+    "A paired difference in AUC, its ends cut at -1 and 1; no ends, whatever the scores, as in `interval`."
     (a, f), (b, g) = influence(y, p, units), influence(y, q, units)
     if not (u := enough(y, units)):
         return a - b, None, None
     half = Z * np.sqrt(((f - g) ** 2).sum() + .5 / (u + 2) ** 2)
-    return a - b, float(a - b - half), float(a - b + half)
+    return a - b, max(-1., float(a - b - half)), min(1., float(a - b + half))
 
 # %% ../../nbs/judging/02_intervals.ipynb #4d22e6ff
 def holm(
     found: list[tuple[float, float | None, float | None]],  # Of `difference`, all with one base
 ) -> list[float | None]:            # None where there is no interval
     "p-value of each difference, raised for their number."
-    scale = [(high - low) / (2 * Z) if low is not None else None for _, low, high in found]
+    scale = [max(d - low, high - d) / Z if low is not None else None        # one end may be cut
+             for d, low, high in found]
     alone = {i: 2 * norm.sf(abs(d) / s) for i, ((d, *_), s) in enumerate(zip(found, scale)) if s}
     out, most = [None] * len(found), 0.
     for rank, i in enumerate(sorted(alone, key=alone.get)):

@@ -22,8 +22,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from ..aggregation import ForgeryDetector, Outputs
-from ..core import InputError, write
-from .config import Config, differing, settings_of, trained_on
+from ..core import InputError, must_be_file, write
+from .config import (Config, differing, own_files, saved_settings, settings_of,
+                                        trained_on)
 from .machine import world
 from .seal import must_match, read_best, read_state
 from .step import Learner, objective_of
@@ -72,13 +73,14 @@ def go_on(
     seal: dict | None = None,       # What the data is now, as `known` says
 ) -> tuple[list[dict], dict]:       # History and place; those of a beginning if nothing was kept
     "Go on from last.pt, if there is one. InputError if it is damaged, or of other data or settings."
-    path, told = out / "last.pt", out / "metrics.jsonl"
+    path, told = must_be_file(out / "last.pt"), must_be_file(out / "metrics.jsonl")
     if not path.exists():                                   # killed in its first epoch: one line
         if path.is_symlink() or told.exists() and told.read_bytes().count(b"\n") > 1:
             raise InputError(f"{path}: is gone, but not its epochs; put it back, or choose another --out")
         return [], start_of(1)
     try:
-        saved = read_state(path, {"history": list, "at": dict}, next(learner.parameters()).device)
+        kinds = {"history": list, "at": dict, "model": dict, "optimizer": dict}
+        saved = read_state(path, kinds, next(learner.parameters()).device)
         history, at = saved["history"], saved["at"]
         trained = asdict(settings_of(saved.get("config", asdict(learner.cfg))))
         used = [h["val"]["auc"] + h["seconds"] + sum(h["train"][k] for k in history[0]["train"])
@@ -199,12 +201,9 @@ def finished(
     tell: Callable[[dict], str] = str,  # What will be said of it; fails if that cannot be
 ) -> dict[str, object] | None:          # Its report if the run is complete
     "The report of a finished run. InputError if the folder holds a run with other settings."
-    try:
-        saved = settings_of(json.loads((out / "config.json").read_text()))
-    except FileNotFoundError:
+    for file in own_files(out): must_be_file(file)          # what will be written, too
+    if (saved := saved_settings(out)) is None:
         return None
-    except (ValueError, TypeError, RecursionError):
-        raise InputError(f"{out / 'config.json'}: damaged; choose another folder") from None
     if differing(asdict(saved), cfg):
         raise InputError(f"{out}: holds a run with other settings; take those, or another --out")
     try:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import get_type_hints
 
-from ..core import InputError
+from ..core import InputError, must_be_file
 
 # %% ../../nbs/runs/01_config.ipynb #05-005
 @dataclass
@@ -172,14 +172,17 @@ def settings_of(
     return cfg
 
 def saved_settings(
-    out: Path,              # A run folder
-) -> Config:
-    "Settings of the run in a folder. InputError if there is none that could be resumed."
+    out: Path,                                  # A run folder
+    way_out: str = "choose another folder",     # Of a damaged file
+) -> Config | None:
+    "Settings of the run in a folder; None if it has none. InputError for a file that is none."
+    path = must_be_file(out / "config.json")
     try:
-        return settings_of(json.loads((out / "config.json").read_text()))
-    except (OSError, ValueError, TypeError, RecursionError):
-        raise InputError(f"{out}: no run to resume "
-                         "(config.json is missing or unreadable)") from None
+        return settings_of(json.loads(path.read_text()))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, TypeError, RecursionError):
+        raise InputError(f"{path}: damaged; {way_out}") from None
 
 # %% ../../nbs/runs/01_config.ipynb #a71ec36d
 def differing(

@@ -179,8 +179,7 @@ class Learner(nn.Module):
                   for p in m.parameters()]
         trained = [p for p in self.parameters() if all(p is not w for w in scales)]
         groups = [{"params": trained, "weight_decay": cfg.weight_decay}]
-        if scales:
-            groups.append({"params": scales, "weight_decay": 0.})
+        groups += [{"params": scales, "weight_decay": 0.}] * bool(scales)
         self.optimizer = torch.optim.AdamW(groups, lr=cfg.lr, fused=True)
 
     def forward(
@@ -209,8 +208,7 @@ class Learner(nn.Module):
         lr: float,          # Learning rate
     ) -> None:
         "Backward pass and one step of the optimiser."
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        for group in self.optimizer.param_groups: group["lr"] = lr
         self.optimizer.zero_grad()
         total.backward()
         if self.cfg.clip:
@@ -227,11 +225,13 @@ class Learner(nn.Module):
         return {"model": self.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load(self, state: dict) -> None:
-        "Go on from a saved state, of an older version, too."
-        names = {"weighting.": "objective.weights.", "witnesses.": "objective.witnesses."}
-        def now(name):
-            "Where an older version kept it otherwise."
-            first = name.partition(".")[0] + "."
-            return names.get(first, first) + name.partition(".")[2]
+        "Go on from a saved state, of an older version, too; rates and decay stay those of the settings."
+        older = {"weighting.": "objective.weights.", "witnesses.": "objective.witnesses."}
+        now = lambda k: next((k.replace(o, n, 1) for o, n in older.items() if k.startswith(o)), k)
         self.load_state_dict({now(k): v for k, v in state["model"].items()})
-        self.optimizer.load_state_dict(state["optimizer"])
+        asked, kept = self.optimizer.state_dict()["param_groups"], state["optimizer"]
+        same = [g["params"] for g in asked] == [g["params"] for g in kept["param_groups"]]
+        self.optimizer.load_state_dict(kept | {"param_groups": asked})
+        moments = [(p, t) for p, own in self.optimizer.state.items() for t in own.values()]
+        if not same or any(t.shape not in ((), p.shape) for p, t in moments):
+            raise ValueError("its optimiser is of another kind")

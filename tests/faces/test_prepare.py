@@ -328,3 +328,16 @@ def test_settings_of_any_shape(films, monkeypatch, capsys, shape):
     Path("out").mkdir(), Path("out/prepare.json").write_bytes(shape)
     status, _, err = call(monkeypatch, capsys, films, "out", "--frames", 2, "--size", 32, "--detector", "own:find", "--workers", 1)
     assert status == 2 and "prepare.json: damaged" in err and "Traceback" not in err and Path("out/prepare.json").read_bytes() == shape
+
+
+def test_two_at_one_moment(films, tmp_path):
+    "Started into one folder with different settings, both ended well, and the faces of both were mixed."
+    (tmp_path / "slow.py").write_text("import time\ndef find(picture):\n    time.sleep(.05)\n    return [(20, 10, 60, 80)]\n")
+    both = [subprocess.Popen([COMMAND, str(films), "out", "--detector", "slow:find", "--workers", "1", "--size", size, "--frames", "4"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for size in ("32", "48")]
+    said = [running.communicate(timeout=120) for running in both]
+    status = [running.returncode for running in both]
+    lost = status.index(2)
+    assert sorted(status) == [NOT_ALL, 2] and said[lost][1].strip() == "infobottle-prepare: out: another process is writing into it; wait until it ends, or choose another folder"
+    size = (32, 48)[1 - lost]
+    assert {Image.open(p).size for p in Path("out").rglob("[0-9]*.jpg")} == {(size, size)} and json.loads(Path("out/prepare.json").read_text())["size"] == str(size) and not Path("out/.lock").exists()
+    assert len(read_faces("out/manifest.csv")) == 4 * 4 + 1

@@ -189,3 +189,30 @@ def test_a_length_that_is_not_kept_is_noticed(tmp_path):
             out.mux(sound.encode(part))
         out.mux(stream.encode()), out.mux(sound.encode())
     assert len(list(faces.frames(tmp_path / "long.mkv", 8))) == 8
+
+
+TORN = [("a.mpg", "mpegts", "mpeg2video", {}), ("a.mpg", "mpegts", "libx264", {}), ("a.mpg", "mpeg", "mpeg2video", {}), ("a.wmv", "asf", "wmv2", {}), ("a.mkv", "matroska", "libx264", {"live": "1"}),
+        ("a.webm", "matroska", "libvpx", {"live": "1"}), ("a.mpg", "mpeg2video", "mpeg2video", {})]
+
+
+@pytest.mark.parametrize("name, form, codec, options", TORN, ids=[f"{form} {codec}" for _, form, codec, _ in TORN])
+def test_a_torn_end_is_noticed_where_no_length_is_kept(tmp_path, name, form, codec, options):
+    "Half a download was judged without a word, in containers that do not say how long they are. Whole ones stay without a word."
+    rng, path = np.random.default_rng(0), tmp_path / name
+    base = rng.integers(0, 255, (96, 128, 3), dtype=np.uint8)
+    with av.open(str(path), "w", format=form, options=options) as out:
+        stream = out.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        for t in range(50):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.roll(base, t, 1), format="rgb24")))
+        out.mux(stream.encode())
+    whole, before = path.read_bytes(), av.logging.get_level()
+    for length in (len(whole), *(int(len(whole) * part) // 188 * 188 + 100 for part in (.9, .7, .5))):
+        path.write_bytes(whole[:length])
+        got, said = [], ""
+        try:
+            got.extend(faces.frames(path, 6))
+        except faces.Lost as e:
+            said = str(e)
+        assert len(got) >= 3 and ("breaks off" in said or "could not be read" in said) == (length < len(whole)), (length, said)
+    assert av.logging.get_level() == before

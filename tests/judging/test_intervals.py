@@ -58,3 +58,13 @@ def test_scores_that_are_no_numbers_have_no_interval():
             difference(labels, scores, p, range(12))
     with pytest.raises(InputError, match="units must have one entry a face"):
         interval(y, p, range(11))
+
+
+def test_a_difference_ends_where_the_scale_ends():
+    "AUC 1 against AUC 0 on five units a class: the upper end was above 1. Its p-value does not shrink for the cut."
+    y, p = np.repeat([0, 1], 5), np.arange(10.)
+    for one, other, sign in ((p, -p, 1), (-p, p, -1)):
+        d, low, high = difference(y, one, other, range(10))
+        assert d == sign and -1 <= low <= high <= 1 and abs(low if d > 0 else high) < 1
+        s = (d - low if d > 0 else high - d) / norm.ppf(.975)
+        assert holm([(d, low, high)])[0] == pytest.approx(2 * norm.sf(1 / s))

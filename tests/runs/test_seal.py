@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from helpers import one_sentence, same
-from infobottle_dfd.core import InputError
+from infobottle_dfd.core import InputError, locked
 from infobottle_dfd.runs.checkpoint import finished, load_run
 from infobottle_dfd.runs.config import Config
-from infobottle_dfd.runs.seal import locked
 
 pytestmark = pytest.mark.usefixtures("few_faces")
 
@@ -115,7 +114,7 @@ def test_one_writer(call, run, tmp_path):
             time.sleep(60)
     (held := get_context("fork").Process(target=hold)).start()
     assert here.recv() == "held"
-    one_sentence(*call("train", "--resume", "--out", run), "another process is training into it")
+    one_sentence(*call("train", "--resume", "--out", run), "another process is writing into it")
     assert {p.name: p.read_bytes() for p in run.iterdir() if p.name != ".lock"} == before
     held.kill(), held.join()
     assert call("train", "--resume", "--out", run)[0] == 0 and not (run / ".lock").exists()
@@ -183,3 +182,40 @@ def test_a_report_that_cannot_be_told_is_made_anew(call, run, what):
     (run / "test.json").write_text(json.dumps(changed))
     status, out, _ = call("train", "--out", run, "--resume")
     assert status == 0 and "test AUC" in out and json.loads((run / "test.json").read_text())["audit"] == report["audit"]
+
+
+def test_a_lock_that_was_taken_away_is_none(tmp_path, monkeypatch):
+    "Whoever opened the lock just before its holder removed it held a file that nobody else would ever open."
+    import fcntl
+    out, locks = tmp_path / "run", fcntl.lockf
+    def late(file, how):
+        (out / ".lock").unlink()
+        return locks(file, how)
+    monkeypatch.setattr(fcntl, "lockf", late)
+    with pytest.raises(InputError, match="another process is writing"):
+        with locked(out):
+            pass
+
+
+def test_the_optimiser_takes_its_settings_from_the_run(few_faces, tmp_path):
+    "last.pt saved anew with another rate, decay or betas was believed; moments of another shape were a traceback."
+    from infobottle_dfd.runs.checkpoint import go_on, keep_last, start_of
+    from infobottle_dfd.runs.step import Learner
+    cfg, cpu = Config(n=2, d=8, size=32, epochs=1, batch=8), torch.device("cpu")
+    learner = Learner(cfg, cpu)
+    total, _ = learner(torch.randint(0, 255, (8, 3, 32, 32), dtype=torch.uint8), torch.arange(8) % 2)
+    learner.step(total, 1e-3)
+    keep_last(tmp_path, learner, [], start_of(1))
+    saved = torch.load(tmp_path / "last.pt", weights_only=True)
+    honest = [{k: v for k, v in g.items() if k != "lr"} for g in learner.optimizer.state_dict()["param_groups"]]
+    for group in saved["optimizer"]["param_groups"]:
+        group.update(lr=9., betas=(.1, .1), weight_decay=7., eps=1., maximize=True)
+    torch.save(saved, tmp_path / "last.pt")
+    go_on(tmp_path, again := Learner(cfg, cpu))
+    groups = again.optimizer.state_dict()["param_groups"]
+    assert [{k: v for k, v in g.items() if k != "lr"} for g in groups] == honest and {g["lr"] for g in groups} == {cfg.lr}
+    assert same({str(k): v["exp_avg"] for k, v in again.optimizer.state_dict()["state"].items()}, {str(k): v["exp_avg"] for k, v in learner.optimizer.state_dict()["state"].items()})
+    saved["optimizer"]["state"][0]["exp_avg"] = torch.zeros(3)
+    torch.save(saved, tmp_path / "last.pt")
+    with pytest.raises(InputError, match="its optimiser is of another kind"):
+        go_on(tmp_path, Learner(cfg, cpu))
