@@ -43,7 +43,7 @@ def _log_mean_strangers(scores: Tensor) -> Tensor:
 def donsker_varadhan(
     scores: Tensor,     # f(x_i, y_j), (... b b), pairs on the diagonal
 ) -> Tensor:            # Nats, (...)
-    "E f(pairs) - ln E exp f(strangers) (Donsker and Varadhan 1983); from few strangers biased upwards."
+    "E f(pairs) - ln E exp f(strangers) (Donsker and Varadhan 1983); from few biased upwards."
     scores = _scores(scores)
     return scores.diagonal(dim1=-2, dim2=-1).mean(-1) - _log_mean_strangers(scores)
 
@@ -51,7 +51,7 @@ def donsker_varadhan(
 def nwj(
     scores: Tensor,     # f(x_i, y_j), (... b b), pairs on the diagonal
 ) -> Tensor:            # Nats, (...)
-    "E f(pairs) - E exp(f - 1)(strangers) (Nguyen et al. 2010); the exponential beyond 40 by its tangent, finite in float32."
+    "E f(pairs) - E exp(f - 1)(strangers) (Nguyen et al. 2010); beyond 40 by its tangent: finite."
     scores = _scores(scores)
     odds = _log_mean_strangers(scores) - 1
     over = (odds - 40).clamp(min=0)
@@ -80,15 +80,15 @@ def neighbours(
     y: Tensor,          # Integer labels, (b), more than k of each
     k: int = 3,         # Neighbours of the same label: fewer scatter more, more smear
 ) -> float:             # Nats; a bound on neither side, may lie a little below 0
-    "Nearest-neighbour estimate of I(z;y), largest-coordinate distance (Ross 2014). InputError for other shapes."
+    "Nearest-neighbour estimate of I(z;y), largest-coordinate distance (Ross 2014). InputError."
     z, y = z.detach().double().cpu(), y.detach().cpu()
     if z.ndim != 2 or y.shape != z.shape[:1] or y.is_floating_point() or not z.isfinite().all():
         raise InputError(f"z must be finite numbers (b d) and y integer labels (b), "
                          f"not {tuple(z.shape)} and {tuple(y.shape)} of {y.dtype}")
     labels, count = y.unique(return_counts=True)
     if not 1 <= k < min(count, default=0):
-        raise InputError(f"k = {k} neighbours of the same label need more than {k} points of each label, "
-                         f"and k >= 1; there are {count.tolist()}")
+        raise InputError(f"k = {k} neighbours of the same label need more than {k} points "
+                         f"of each label, and k >= 1; there are {count.tolist()}")
     box, spread, terms = {"metric": "chebyshev"}, z.std(0), []
     z = (z / torch.where(spread > 0, spread, 1)).numpy()
     everyone, log = KDTree(z, **box), lambda n: torch.as_tensor(n).double().digamma()

@@ -41,8 +41,8 @@ def _opinions(
     for q in opinions:
         fits = q.ndim <= p.ndim and all(a in (1, s) for a, s in zip(q.shape[::-1], p.shape[::-1]))
         if not fits or q.ndim < len(names) or q.shape[place] != k:
-            raise InputError(f"an opinion must have the axes '{axes}', of length 1 where unseen and {k} "
-                             f"along y; it is {tuple(q.shape)}, the table {tuple(p.shape)}")
+            raise InputError(f"an opinion must have the axes '{axes}', of length 1 where unseen "
+                             f"and {k} along y; it is {tuple(q.shape)}, the table {tuple(p.shape)}")
         nowhere = (seen == 0) & (q.sum(place, keepdim=True) == 0)
         checked.append(_distribution(torch.where(nowhere, 1 / k, q), place, "an opinion"))
     return checked, "..." if axes.startswith("...") else "", place
@@ -66,7 +66,7 @@ def cross_entropy(
     axes: str,          # Names of its axes, "y" among them; "... z1 z2 y" for a batch
     q: Tensor,          # An opinion about y, axes as from `posterior`
 ) -> Tensor:            # Nats; >= H(y|what q sees), equal for the true opinion
-    "What an opinion costs on average, -E ln q(y); no gradient where p = 0. InputError for what is no opinion."
+    "What an opinion costs on average, -E ln q(y); no gradient where p = 0. InputError as above."
     (p, q), batch, _ = _opinions(p, axes, q)
     return reduce(-torch.xlogy(p, torch.where(p > 0, q, 1)), f"{axes} -> {batch}", "sum")
 
@@ -75,13 +75,13 @@ def clue_law(
     hit=(.8, .6, .5, .4),           # P(clue = 1 | fake) for each clue, or a tensor (... clues)
     false_alarm: float = .05,       # P(clue = 1 | real), the same for all
 ) -> Tensor:                        # p(x,y), (... x y); x counts the patterns, first clue highest
-    "Faces with binary clues, independent given the label, a fair coin. InputError for no probability."
+    "Faces with binary clues, independent given a fair label. InputError for no probability."
     hit = torch.as_tensor(hit, dtype=torch.float64)
     if not ((hit >= 0) & (hit <= 1)).all() or not 0 <= false_alarm <= 1:
         raise InputError(f"hit {hit.tolist()} and false_alarm {false_alarm} must be probabilities")
     p = torch.full((*hit.shape[:-1], 1, 2), .5, dtype=torch.float64)
     for h in hit.unbind(-1):
-        one = torch.stack([torch.full_like(h, false_alarm), h], -1)                  # P(clue = 1 | y)
+        one = torch.stack([torch.full_like(h, false_alarm), h], -1)              # P(clue = 1 | y)
         p = einsum(p, torch.stack([1 - one, one], -2), "... x y, ... c y -> ... x c y")
         p = rearrange(p, "... x c y -> ... (x c) y")
     return p
