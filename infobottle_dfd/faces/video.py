@@ -105,7 +105,7 @@ def pictures(
     path: Path,                                     # A film
     about: Index,                                   # Of it
     take: list[int],                                # Positions, increasing
-) -> Iterator[tuple[int, np.ndarray | None]]:       # Position; picture, or None if it is lost
+) -> Iterator[tuple[int, np.ndarray | None]]:       # Position, -1 for a torn end; picture, or None if lost
     "Frames of certain positions."
     if about.sure:
         with opened(path) as file:
@@ -113,9 +113,13 @@ def pictures(
             for i, frame in zip(take, sought(file, about, times)):
                 yield i, None if frame is None else shown(frame, film_of(file))
     else:
+        end = deque(maxlen=3)
         for i, (frame, stream) in enumerate(counted(path)):
+            end.append(frame is None)
             if i in take:
                 yield i, None if frame is None else shown(frame, stream)
+        if any(end):
+            yield -1, None                                  # it ends in a damaged packet
 
 # %% ../../nbs/faces/15_video.ipynb #fea0390f
 def frames(
@@ -141,12 +145,15 @@ def frames(
             else:
                 taken += 1
                 yield Frame(position, picture, float(when[position]), length)
+    except InputError:
+        raise
     except (av.FFmpegError, IndexError, ValueError) as e:
         why = f" ({e.strerror})" if isinstance(e, (PermissionError, FileNotFoundError)) else ""
         raise InputError(f"{path}: not a readable video{why}") from None
     if not taken:
         raise InputError(f"{path}: not a readable video")
-    if lost:
+    torn = about.torn or -1 in lost
+    if lost := [i for i in lost if i >= 0]:
         raise Lost(f"{path}: {len(lost)} of {taken + len(lost)} frames could not be read, "
                    f"as frame {lost[0]}", len(lost))
     gaps = np.diff(when)
@@ -156,3 +163,5 @@ def frames(
                    max(0, min(wanted, len(when)) - taken))
     if len(when) < about.promised:
         raise Lost(f"{path}: breaks off after frame {len(when)} of {about.promised}", 0)
+    if torn:
+        raise Lost(f"{path}: breaks off in the middle of a packet, after {len(when)} frames", 0)
