@@ -54,6 +54,7 @@ def fingerprint(
     "What changes when other masks would be drawn."
     return [origin.way, str(origin.path), *stamp(origin.path)]
 
+# %% ../../nbs/faces/17_masks.ipynb #9b1e24e4
 def draw_masks(
     origin: Origin,         # Of all these fakes
     fakes: list[dict],      # Their outcomes, of `cut_faces`
@@ -137,6 +138,7 @@ def scenes(
         end = max(end, *seen[k])
     return found
 
+# %% ../../nbs/faces/17_masks.ipynb #89f696e9
 def verdicts(
     done: dict,                     # Outcome of a fake, with the marked share of each crop
     every: bool = True,             # Everybody is asked for, not one person a scene
@@ -199,6 +201,7 @@ def told(
     rest = [f"... and {len(named) - 20} more, in done.jsonl"] * (len(named) > 20)
     return "\n".join([*(f"{n:8}  {what}" for what, n in count.items()), *named[:20], *rest])
 
+# %% ../../nbs/faces/17_masks.ipynb #1e104ee0
 def ways(
     rows: list[Face],       # A row a film, or a row a frame
     log: dict[str, dict],   # Outcomes by path
