@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['ORANGE', 'SKY', 'GREEN', 'YELLOW', 'BLUE', 'VERMILION', 'PURPLE', 'GREY', 'ARMS', 'CLASSES', 'CLUES', 'OLD_NAMES',
-           'arm', 'alt', 'style', 'finish', 'show', 'says', 'numbers', 'tree', 'film', 'strip', 'knob']
+           'arm', 'alt', 'style', 'finish', 'show', 'says', 'numbers', 'tree', 'film', 'branches', 'stock', 'strip',
+           'knob']
 
 # %% ../nbs/foundation/02_pages.ipynb #0750a063
 import textwrap
@@ -167,6 +168,33 @@ def film(
             out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         out.mux(stream.encode())
     return path
+
+# %% ../nbs/foundation/02_pages.ipynb #22cd79b0
+def branches(
+    folder: Path,           # What lies below it is drawn
+    notes: dict[str, str],  # Path seen from the folder -> what is said beside it
+) -> None:
+    "A folder's tree as a picture."
+    paths = sorted(folder.rglob("*"))
+    _, ax = plt.subplots(figsize=(7, .2 + .2 * len(paths)))
+    for y, seen in enumerate(p.relative_to(folder) for p in paths):
+        ax.text(.03 * len(seen.parts), y, seen.name + "/" * paths[y].is_dir(), family="monospace")
+        ax.text(.45, y, notes.get(seen.as_posix(), ""), color=BLUE)
+    ax.set(xlim=(0, 1), ylim=(len(paths) - .5, -.5))
+    ax.set_axis_off()
+
+def stock(
+    text: str,      # Of `inventory`
+) -> None:
+    "Found and missing videos as bars."
+    rows = [line for line in text.splitlines()[2:] if line[26:34].strip().isdigit()]
+    have, gone = [int(r[26:34]) for r in rows], [max(0, int(r[44:].strip() or 0)) for r in rows]
+    names = [", ".join(filter(None, (r[:18].strip(), r[18:26].strip()))) for r in rows]
+    _, ax = plt.subplots(figsize=(7, .5 + .25 * len(rows)))
+    ax.barh(names, have, color=BLUE, label="found")
+    ax.barh(names, gone, left=have, color="white", edgecolor=GREY, hatch="///", label="missing")
+    ax.invert_yaxis()
+    finish(ax, "videos", beside=True)
 
 # %% ../nbs/foundation/02_pages.ipynb #c748cf18
 def strip(

@@ -14,7 +14,9 @@ from helpers import PAGES, ROOT
 from PIL import Image
 
 from infobottle_dfd.core import InputError
-from infobottle_dfd.pages import ARMS, CLASSES, CLUES, OLD_NAMES, _palette, alt, arm, finish, knob, numbers, says, show, strip, style, tree
+from infobottle_dfd.faces.manifest import Face
+from infobottle_dfd.faces.readers import Found, inventory
+from infobottle_dfd.pages import ARMS, CLASSES, CLUES, OLD_NAMES, _palette, alt, arm, branches, finish, knob, numbers, says, show, stock, strip, style, tree
 
 
 def test_one_colour_and_one_name():
@@ -77,6 +79,22 @@ def test_what_is_said(capsys):
         with pytest.raises(AssertionError):
             says(words, f)
     assert numbers(torch.tensor([.5, -0.])) == "0.500 0.000"
+
+
+def test_a_tree_is_drawn_with_its_notes(tmp_path):
+    branches(tree(tmp_path, "real/b.mp4", "a.txt"), {"real": "a class"})
+    seen = [t.get_text() for t in plt.gca().texts if t.get_text()]
+    assert seen == ["a.txt", "real/", "a class", "b.mp4"]
+    plt.close()
+
+
+def test_an_inventory_is_drawn_as_it_is_printed():
+    found = Found("a set", [Face(Path(f"{k}.mp4"), k > 2, "train", str(k)) for k in range(4)], ["12 notes, each of them a sentence"], {("real", "train"): 5})
+    stock(inventory(found))
+    ax = plt.gca()
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["real, train", "fake, train"]
+    assert [b.get_width() for b in ax.patches] == [3, 1, 2, 0]
+    plt.close()
 
 
 def test_tree(tmp_path):
