@@ -172,14 +172,15 @@ def film(
 # %% ../nbs/foundation/02_pages.ipynb #22cd79b0
 def branches(
     folder: Path,           # What lies below it is drawn
-    notes: dict[str, str],  # Path seen from the folder -> what is said beside it
+    notes: dict[Path, str], # What is said beside some of it
 ) -> None:
     "A folder's tree as a picture."
     paths = sorted(folder.rglob("*"))
     _, ax = plt.subplots(figsize=(7, .2 + .2 * len(paths)))
-    for y, seen in enumerate(p.relative_to(folder) for p in paths):
-        ax.text(.03 * len(seen.parts), y, seen.name + "/" * paths[y].is_dir(), family="monospace")
-        ax.text(.45, y, notes.get(seen.as_posix(), ""), color=BLUE)
+    for y, p in enumerate(paths):
+        deep = len(p.relative_to(folder).parts)
+        ax.text(.03 * deep, y, p.name + "/" * p.is_dir(), family="monospace")
+        ax.text(.45, y, notes.get(p, ""), color=BLUE)
     ax.set(xlim=(0, 1), ylim=(len(paths) - .5, -.5))
     ax.set_axis_off()
 

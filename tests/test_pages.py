@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
@@ -82,7 +83,7 @@ def test_what_is_said(capsys):
 
 
 def test_a_tree_is_drawn_with_its_notes(tmp_path):
-    branches(tree(tmp_path, "real/b.mp4", "a.txt"), {"real": "a class"})
+    branches(tree(tmp_path, "real/b.mp4", "a.txt"), {tmp_path / "real": "a class"})
     seen = [t.get_text() for t in plt.gca().texts if t.get_text()]
     assert seen == ["a.txt", "real/", "a class", "b.mp4"]
     plt.close()

@@ -67,8 +67,8 @@ def by_name(
     for p in below(root, suffixes):
         other = found.setdefault(p.relative_to(root).as_posix().lower(), p)
         if other is not p:
-            raise InputError(f"{other} and {p}: names that differ in capitals alone, and a benchmark "
-                             "has one of them; take one out")
+            raise InputError(f"{other} and {p}: names that differ in capitals alone, and a "
+                             "benchmark has one of them; take one out")
     return found
 
 def missing(
