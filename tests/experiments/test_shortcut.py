@@ -20,6 +20,7 @@ def test_help_comes_without_torch():
     assert "--arms" in said and "module:Name" in said
 
 
+@pytest.mark.slow
 def test_a_killed_grid_goes_on(tmp_path):
     args = Shortcut(("cross-entropy", "named"), (0,), epochs=1, images=64, judged=32, out=tmp_path / "out", work=tmp_path / "work")
     words = "--arms cross-entropy named --seeds 0 --epochs 1 --images 64 --judged 32".split()

@@ -53,7 +53,7 @@ FORMS = {"channels last": lambda net: net.to(memory_format=torch.channels_last),
          "folded and grouped": lambda net: nb.grouped(nb.fold(net))}
 
 
-@pytest.mark.parametrize("backbone", ["tiny", "resnet34", "mobilenet_v2"])
+@pytest.mark.parametrize("backbone", ["tiny", pytest.param("resnet34", marks=pytest.mark.slow), pytest.param("mobilenet_v2", marks=pytest.mark.slow)])
 def test_forms_of_inference_agree(backbone):
     "Single precision: a thousandth; bfloat16, with its 8 bits of mantissa: a twentieth of the spread over faces."
     x, _ = labelled(6, 32)
@@ -66,7 +66,7 @@ def test_forms_of_inference_agree(backbone):
         assert (verdict(form(net).to(memory_format=torch.channels_last), x, True) - want).abs().max() < .05 * spread
 
 
-@pytest.mark.parametrize("backbone", ["tiny", "resnet34"])
+@pytest.mark.parametrize("backbone", ["tiny", pytest.param("resnet34", marks=pytest.mark.slow)])
 def test_forms_of_training_agree(backbone):
     "Gradients and running statistics: a fiftieth of their norm in single precision; in bfloat16 the same for heads, direction for blocks."
     x, y = labelled(8, 32)

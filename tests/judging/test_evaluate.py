@@ -111,6 +111,7 @@ def test_a_report_overwrites_nothing_it_was_made_from(call, face_folder, run_fol
             one_sentence(*call(*command, "--run", "run", "--json", path), "is the same file as")
 
 
+@pytest.mark.slow
 def test_the_audit_of_a_run_on_every_set(call, run_folder, face_folder, tmp_path):
     "In text, JSON and picture, over the units of the interval; a set that holds too few of them gets a sentence; nobody pays who did not ask."
     rows = read_faces(face_folder)

@@ -72,6 +72,7 @@ for line in sys.stdin:
 '''
 
 
+@pytest.mark.slow
 def test_sigkill_and_resume(tmp_path, face_folder, figure):
     "Killed at moments drawn from a seed and started again, a run ends bit for bit where one left alone ends. More kills: KILLS=30."
     seed, kills = int(os.environ.get("KILL_SEED", time.time_ns() % 10 ** 6)), int(os.environ.get("KILLS", 3))
