@@ -33,6 +33,7 @@ for n in (1, 2, 3, 6):
 for net in ("mobilenet_v2", "efficientnet_b0", "resnet34"):
     ARMS |= {f"{arm}-{net}": ARMS[arm] | dict(backbone=net)
              for arm in ("cross-entropy", "released", "calm")}
+ARMS |= {f"default-{a}": dict(size=64, bf16=False, augment=a) for a in ("flip", "shift")}
 
 # %% ../../nbs/experiments/02_ablations.ipynb #8c8f17ad
 @dataclass
