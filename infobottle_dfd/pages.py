@@ -64,9 +64,16 @@ def _palette(
     flat.save(small, "PNG", optimize=True)
     return small.getvalue()
 
+# %% ../nbs/foundation/02_pages.ipynb #68f50d31
+def _in_colour(
+    fig: Figure,    # To be stored
+) -> bool:
+    "Whether a figure shows a picture with three channels, as faces have."
+    return any(np.ndim(image.get_array()) == 3 for ax in fig.axes for image in ax.images)
+
 # %% ../nbs/foundation/02_pages.ipynb #3ec047bd
 def style(
-    photos: bool = False,       # The page shows faces: figures are stored as JPEG
+    photos: bool = False,       # The page shows faces: figures with colour pictures become JPEG
 ) -> None:
     "The figure style of every page, and three digits for every tensor."
     plt.rcParams.update({
@@ -77,12 +84,13 @@ def style(
     try:                                                # in a page; elsewhere there is no kernel
         from IPython import get_ipython
         from matplotlib_inline.backend_inline import set_matplotlib_formats
-        set_matplotlib_formats("jpeg" if photos else "png", bbox_inches=None,
-                               **({"pil_kwargs": {"quality": 80}} if photos else {}))
+        set_matplotlib_formats("png", *["jpeg"] * photos, bbox_inches=None,
+                               pil_kwargs={"quality": 80})
         forms = get_ipython().display_formatter.formatters
         forms["text/plain"].for_type(Figure, lambda fig, printer, cycle: printer.text(alt(fig)))
-        if not photos:
-            forms["image/png"].for_type(Figure, _palette)
+        jpeg, faces = forms["image/jpeg"].for_type(Figure), lambda fig: photos and _in_colour(fig)
+        forms["image/png"].for_type(Figure, lambda fig: None if faces(fig) else _palette(fig))
+        forms["image/jpeg"].for_type(Figure, lambda fig: jpeg(fig) if faces(fig) else None)
     except (ImportError, AttributeError):
         pass
 

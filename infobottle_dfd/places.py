@@ -21,9 +21,10 @@ def step_at(
     net: nn.Module,     # A backbone
     size: int,          # Pixels of a face's side
 ) -> tuple[str, torch.Size]:    # Name of a step, and the shape of its maps, (1 f h' w')
-    "The last step of a backbone before its maps become smallest; the last of all if none is larger."
+    "The last step of a backbone before its maps become smallest; the last if none is larger."
     seen = []
-    note = lambda name: lambda step, given, maps: seen.append((name, getattr(maps, "shape", ())))
+    shape = lambda maps: getattr(maps, "shape", ())
+    note = lambda name: lambda step, given, maps: seen.append((name, shape(maps)))
     hooks = [m.register_forward_hook(note(name)) for name, m in net.named_modules()]
     last = look(net, size)
     for hook in hooks: hook.remove()
@@ -61,10 +62,10 @@ class Places(Objective):
         self.heads = PlaceHeads(n, f)
 
     def meet(self, detector: nn.Module, size: int, drawn: bool = True) -> None:
-        "Which maps to read, from which share of pixels on a place is changed. InputError without maps."
+        "Which maps to read, and what changes a place. InputError without maps."
         if not hasattr(getattr(detector, "blocks", None), "backbones"):
-            raise InputError("places are read from the maps of detector.blocks.backbones, which this "
-                             "detector lacks; choose another mode")
+            raise InputError("places are read from the maps of detector.blocks.backbones, which "
+                             "this detector lacks; choose another mode")
         self.least = 0 if drawn else .25
         self.at, (_, f, self.cells, _) = step_at(detector.blocks.backbones[0], size)
         self.heads = PlaceHeads(len(detector.blocks.backbones), f)
@@ -86,7 +87,7 @@ class Places(Objective):
         y: Tensor,              # Labels, (b), or opinions about them, (b k)
         where: Tensor,          # As `targets` says, (b h w)
     ) -> dict[str, Tensor]:     # Nats
-        "Cross-entropies of the verdict, and of the average place; real faces weigh at most as fakes do."
+        "Cross-entropies of the verdict and of a place; real faces weigh at most as fakes do."
         said = self.heads(out.maps)
         known = (~where.isnan()).flatten(1).all(1).float()
         fake = known * ((y > 0).float() if y.ndim == 1 else 1 - y[:, 0])
@@ -111,7 +112,7 @@ def place_maps(
     asked: Places,          # What it was trained for
     x: Tensor,              # Faces, RGB in [0, 1], (b c h w)
 ) -> Tensor:                # In [0, 1], (n b h w)
-    "Probability that each pixel's place was changed, by each block, at the resolution of the faces."
+    "Probability that each pixel's place was changed, by each block, as large as the faces."
     said = asked.heads(detector(x, asked.at).maps.float()).sigmoid()
     said = F.interpolate(rearrange(said, "n b h w -> b n h w"), x.shape[-2:])
     return rearrange(said, "b n h w -> n b h w")

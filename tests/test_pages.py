@@ -17,7 +17,7 @@ from PIL import Image
 from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.manifest import Face
 from infobottle_dfd.faces.readers import Found, inventory
-from infobottle_dfd.pages import ARMS, CLASSES, CLUES, OLD_NAMES, _palette, alt, arm, branches, finish, knob, numbers, says, show, stock, strip, style, tree
+from infobottle_dfd.pages import ARMS, CLASSES, CLUES, OLD_NAMES, _in_colour, _palette, alt, arm, branches, finish, knob, numbers, says, show, stock, strip, style, tree
 
 
 def test_one_colour_and_one_name():
@@ -147,3 +147,11 @@ def test_knobs_stand_under_their_strips():
                 assert source[k].startswith("#| eval: false\n") and not cell["outputs"], f"{path.name}: a knob that is run"
                 assert any(f"strip({draw}," in s for s in source[:k]), f"{path.name}: no strip above the knob of {draw}"
     assert turned <= 5
+
+
+def test_only_faces_need_jpeg():
+    figure, (left, right) = plt.subplots(1, 2)
+    left.imshow(np.zeros((4, 4)))                                               # a heat map is a drawing
+    assert not _in_colour(figure)
+    right.imshow(np.zeros((4, 4, 3)))
+    assert _in_colour(figure)

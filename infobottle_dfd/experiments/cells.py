@@ -105,6 +105,10 @@ def colour_of(
     "The colour of the arm itself; grey where there is none."
     return colours.get(arm) or colours.get(arm.partition(",")[0].partition("@")[0], "#999999")
 
+def _many(seeds: Iterable[int]) -> str:
+    "How many, for a label."
+    return "one seed" if len(seeds) == 1 else str(len(seeds))
+
 def dots(
     ax,                                 # Axes of matplotlib
     values: dict[str, dict[int, float]],    # Arm -> seed -> number
@@ -112,10 +116,11 @@ def dots(
 ) -> None:
     "A row an arm, a dot a seed, a bar at the mean."
     for i, (arm, v) in enumerate(values.items()):
+        if not v: continue
         colour = colour_of(arm, colours)
         ax.plot([*v.values()], [i] * len(v), "o", ms=4, alpha=.6, mew=0, color=colour)
         ax.plot([sum(v.values()) / len(v)] * 2, [i - .35, i + .35], lw=2, color=colour)
-    ax.set_yticks(range(len(values)), [f"{arm} ({len(v)})" for arm, v in values.items()])
+    ax.set_yticks(range(len(values)), [f"{a} ({_many(v)})" if v else a for a, v in values.items()])
     ax.set_ylim(len(values) - .4, -.6)
 
 # %% ../../nbs/experiments/00_cells.ipynb #588b6914
@@ -125,7 +130,6 @@ def forest(
     colours: dict[str, str],            # Row -> colour
 ) -> None:
     "A row a difference: its mean, its interval, and a line at zero; one seed is a cross."
-    many = lambda d: "one seed" if len(d.seeds) == 1 else len(d.seeds)
     ax.axvline(0, color="black", lw=.8)
     for i, (name, d) in enumerate(rows.items()):
         if d is None: continue
@@ -133,7 +137,7 @@ def forest(
         ax.plot([d.low, d.high], [i, i], lw=2, color=colour)
         ax.plot(d.mean, i, "x" if len(d.seeds) == 1 else "o", color=colour,
                 mfc=colour if d.sure else "white")
-    ax.set_yticks(range(len(rows)), [f"{k} ({many(d)})" if d else k for k, d in rows.items()])
+    ax.set_yticks(range(len(rows)), [f"{k} ({_many(d.seeds)})" if d else k for k, d in rows.items()])
     ax.set_ylim(len(rows) - .4, -.6)
 
 # %% ../../nbs/experiments/00_cells.ipynb #3b9ee707
