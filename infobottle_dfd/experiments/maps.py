@@ -34,7 +34,7 @@ def on_clues(
     detector: ForgeryDetector,      # In evaluation mode
     sets: list[ClueFaces],          # One clue alone, a set a clue
 ) -> tuple[dict[str, Tensor], Tensor, Tensor]:      # Numbers; heat (n b h w) and z (n b d) of fakes
-    "A block's own AUC on each clue, its heat on each region, and how often its hottest pixel is in."
+    "A block's AUC on each clue, its heat on each region, how often its hottest pixel is in."
     found = {"auc_alone": [], "mass": [], "pointing": [], "cover": []}
     heats, codes = [], []
     for s in sets:
@@ -47,8 +47,9 @@ def on_clues(
         found["pointing"].append(hit.float().mean(1))
         found["cover"].append(s.masks[fake].float().mean((0, 2, 3)))
         heats.append(heat); codes.append(out.z)
-    ways = {"auc_alone": 1, "mass": 1, "pointing": 1, "cover": 0}       # where the clues' axis q goes
-    return {k: torch.stack(v, ways[k]) for k, v in found.items()}, torch.cat(heats, 1), torch.cat(codes, 1)
+    ways = {"auc_alone": 1, "mass": 1, "pointing": 1, "cover": 0}   # where the clues' axis q goes
+    found = {k: torch.stack(v, ways[k]) for k, v in found.items()}
+    return found, torch.cat(heats, 1), torch.cat(codes, 1)
 
 # %% ../../nbs/experiments/07_maps.ipynb #c2e4509c
 @torch.no_grad()
@@ -102,7 +103,8 @@ def run(
         config = {k: v for k, v in asdict(cfg).items() if k != "data"}
         return {"arm": arm, "seed": seed, **facts, **found, "config": config,
                 **stamp("maps", {"arms": arm, "seeds": seed, "images": args.images})}
-    plan = {f"{arm.replace(' ', '-')}-{seed}": (arm, seed) for seed in args.seeds for arm in args.arms}
+    plan = {f"{arm.replace(' ', '-')}-{seed}": (arm, seed)
+            for seed in args.seeds for arm in args.arms}
     fill(args.out or results("block_maps"), {k: partial(one, k, *v) for k, v in plan.items()},
          lambda c: f"test AUC {c['auc']:.3f}")
 
