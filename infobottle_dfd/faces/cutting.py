@@ -81,7 +81,7 @@ def see(
     path: Path,                                     # A video or picture
     find: Callable[[np.ndarray], list[Box]],        # Finds faces
     args: Prepare,                                  # Frames, margin, size, format, faces
-    plan: Callable | None = None,                   # Which frames, as `bursts`; None: as args.faces asks
+    plan: Callable | None = None,                   # Which frames, as `bursts`; None: by args.faces
     watch: Callable = iter,                         # Of the frames, as tqdm
 ) -> Seen:
     "Faces and people of a film. InputError if no frame can be read; DetectorError."
@@ -115,12 +115,12 @@ def cut_faces(
     path: Path,             # A video or picture
     place: str,             # Where its crops go, below args.out/faces
     args: Prepare,          # Settings
-) -> dict:                  # Frames read and lost, crops below args.out, whose and where, others, ...
+) -> dict:                  # Frames read and lost, crops below args.out, whose, where, others, ...
     "Crops of one video. DetectorError if the detector is to blame."
     done = {"path": str(path), "frames": 0, "crops": [], "people": [], "boxes": [], "others": [],
             "several": 0, "lost": 0, "problem": "cannot be decoded", "stamp": stamp(path)}
     find = load_detector(args.detector)                     # its failures are not the video's
-    for left in (args.out / "faces" / place).rglob(".*.draft"): left.unlink()   # by a killed process
+    for left in (args.out / "faces" / place).rglob(".*.draft"): left.unlink()   # of a killed one
     try:
         seen = see(path, find, args)
     except DetectorError:

@@ -91,8 +91,8 @@ def moving(
     rows: list[Face],       # What will be read
 ) -> str:                   # One sentence, or nothing
     "What is to be said of animations: the first picture of each is all that is looked at."
-    found = [r.path for r in rows if not r.path.name.lower().endswith((".jpg", ".jpeg", ".jfif", ".bmp"))
-             and unseen(r.path)]
+    one = (".jpg", ".jpeg", ".jfif", ".bmp")            # hold a single picture
+    found = [r.path for r in rows if not r.path.name.lower().endswith(one) and unseen(r.path)]
     return (f"warning: {len(found)} pictures are animations, as {found[0]}; "
             "only the first picture of each is looked at" if found else "")
 
@@ -106,8 +106,9 @@ def twins(
     for r, p in zip(rows, prints.tolist()):
         other = first.setdefault(p, r)
         if other.label != r.label:
-            raise InputError(f"{other.path} and {r.path}: the same pixels, listed as "
-                             f"{'real and as fake' if r.label else 'fake and as real'}; take one out")
+            order = "real and as fake" if r.label else "fake and as real"
+            raise InputError(f"{other.path} and {r.path}: the same pixels, listed as {order}; "
+                             "take one out")
         pairs += [(other, r)] * ((other.split, other.video) != (r.split, r.video))
     if not pairs:
         return ""

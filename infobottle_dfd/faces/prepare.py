@@ -141,6 +141,7 @@ def cut_all(
             log[done["path"]] = done
     return {str(r.path): log[str(r.path)] for r in rows}
 
+# %% ../../nbs/faces/18_prepare.ipynb #655c4a5e
 def mask_all(
     rows: list[Face],           # All that there are, a row a video or frame
     log: dict[str, dict],       # Of `cut_all`, is added to
