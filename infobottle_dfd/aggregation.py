@@ -28,7 +28,7 @@ def complements(
     z: Tensor,      # Local representations, (n b d)
 ) -> Tensor:        # Z without z_i for every i, (n m b d)
     "All leave-one-out complements Z\\z_i."
-    n = len(z)
+    n = len(z)                      # index_select: the gradient of z[...] varies with the threads
     rows = rearrange(others(n), "n m -> (n m)").to(z.device)
     return rearrange(z.index_select(0, rows), "(n m) b d -> n m b d", n=n)
 
@@ -87,8 +87,8 @@ class Outputs(NamedTuple):
 
     @property
     def p(self) -> Tensor:
-        "Probability of fake, p(y=1|G), (b), float64."
-        return self.logits_global.double().softmax(-1)[:, 1]
+        "Probability of fake, that is of any class but 0, (b), float64."
+        return self.logits_global.double().softmax(-1)[:, 1:].sum(-1)
 
 # %% ../nbs/06_aggregation.ipynb #03-026
 class ForgeryDetector(nn.Module):
@@ -107,7 +107,7 @@ class ForgeryDetector(nn.Module):
         self.blocks = LocalBlocks(n, d, backbone, weights, size)
         self.heads = Heads(n, d, k)
         self.fusion = fusion(n, d, dropout)
-        self.classifier = nn.Sequential(nn.Dropout(.5), nn.Linear(d, k))
+        self.classifier = nn.Sequential(nn.Dropout(.5), nn.Linear(d, k))    # as released
 
     def aggregate(
         self,

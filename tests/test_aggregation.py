@@ -54,3 +54,10 @@ def test_dropout_of_the_fusion_layer():
         assert torch.equal(dry.train().aggregate(z).g, dry.aggregate(z).g)
         assert not torch.equal(wet.train().aggregate(z).g, wet.aggregate(z).g)
     assert [m.p for m in wet.modules() if isinstance(m, torch.nn.Dropout)] == [.5, .5, .5]
+
+
+def test_fake_is_any_class_but_real():
+    "With several ways to forge, the probability of fake is that of all of them together."
+    logits = torch.tensor([[0., 0., 0.], [2., -1., 3.]])
+    p = Outputs(logits, *[None] * 5).p
+    torch.testing.assert_close(p, 1 - logits.double().softmax(-1)[:, 0])
