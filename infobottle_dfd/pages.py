@@ -52,10 +52,8 @@ def alt(
     return "Picture. " + " ".join("; ".join(dict.fromkeys(filter(None, said))).split())
 
 # %% ../nbs/foundation/02_pages.ipynb #882c2b61
-def _palette(
-    fig: Figure,    # To be stored
-) -> bytes:         # PNG
-    "A drawing in 256 colours that leave none of its own far away."
+def _palette(fig: Figure) -> bytes:
+    "PNG of a drawing, in 256 colours that leave none of its own far away."
     from PIL import Image
     whole, small = BytesIO(), BytesIO()
     fig.savefig(whole, format="png", dpi=fig.dpi)
@@ -65,9 +63,7 @@ def _palette(
     return small.getvalue()
 
 # %% ../nbs/foundation/02_pages.ipynb #68f50d31
-def _in_colour(
-    fig: Figure,    # To be stored
-) -> bool:
+def _in_colour(fig: Figure) -> bool:
     "Whether a figure shows a picture with three channels, as faces have."
     return any(np.ndim(image.get_array()) == 3 for ax in fig.axes for image in ax.images)
 
