@@ -40,9 +40,7 @@ def arm(
     return OLD_NAMES.get(name, name)
 
 # %% ../nbs/foundation/02_pages.ipynb #356297df
-def alt(
-    fig: Figure,    # With named axes
-) -> str:           # One line
+def alt(fig: Figure) -> str:
     "A picture in words, for those who do not see it: title, axes and labels of every panel."
     said = []
     for ax in fig.axes:
