@@ -196,7 +196,10 @@ class LocalBlocks(nn.Module):
         self,
         x: Tensor,      # Faces, RGB in [0, 1], (b c h w)
     ) -> Tensor:        # Last feature maps of every block, (n b f h' w')
-        "What each block sees, before the average."
+        "What each block sees, before the average. InputError for bytes, or no three colours."
+        if x.ndim != 4 or x.shape[1] != 3 or not x.is_floating_point():
+            raise InputError("faces must be RGB in [0, 1], (b 3 h w), not "
+                             f"{tuple(x.shape)} of {x.dtype}; divide bytes by 255")
         x = (x - self.mean) / self.std
         return torch.stack([backbone(x) for backbone in self.backbones])
 

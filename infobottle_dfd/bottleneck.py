@@ -50,6 +50,8 @@ def bottleneck(
 ) -> tuple[Tensor, Tensor]: # I(x;z) and I(z;y) of the best encoder for each price, bits, (b)
     "Points on or below the bottleneck's curve (Tishby et al. 1999), iterated from hard encoders."
     price = torch.as_tensor(price, dtype=torch.float64).reshape(-1)
+    if not ((price >= 0) & price.isfinite()).all():
+        raise InputError(f"a price must be a number of at least 0, not {price.tolist()}")
     q = (30 * torch.randn(starts, len(price), len(p), values, dtype=torch.float64)).softmax(-1)
     for _ in range(steps):
         q = bottleneck_step(p, q, price)

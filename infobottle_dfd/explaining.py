@@ -122,6 +122,8 @@ def inside(
 ) -> tuple[Tensor, Tensor]: # Hottest pixel inside?, heat inside in multiples of even heat, (n b q)
     "Pointing game and mass inside each mask; a map without heat points nowhere and counts 0."
     _must_be_heat(heat)
+    if masks.dtype != torch.bool:
+        raise InputError(f"masks must be bool, not {masks.dtype}: write masks > 127, for instance")
     mass = einsum(heat, masks.float(), "n b h w, b q h w -> n b q")
     mass = mass / reduce(heat, "n b h w -> n b 1", "sum").clamp_min(1e-9)
     mass = mass / reduce(masks.float(), "b q h w -> b q", "mean")

@@ -52,7 +52,7 @@ def _nats(
     base: float,    # Of the logarithm
 ) -> float:
     "Nats in the unit of this base. InputError unless it is a number above 1."
-    if not 1 < base < math.inf:
+    if not (isinstance(base, int | float) and 1 < base < math.inf):
         raise InputError(f"base = {base}: take 2 for bits, or math.e for nats")
     return math.log(base)
 

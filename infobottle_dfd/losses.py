@@ -31,15 +31,21 @@ def soft_kl(
     return (log_p.exp() * (log_p - log_q)).sum(-1)
 
 # %% ../nbs/07_losses.ipynb #04-010
+def _temperature(mode: str, T: float | None) -> float:
+    "What was asked for, or the mode's own. InputError for another mode."
+    if mode not in TEMPERATURE:
+        raise InputError(f"unknown mode '{mode}'; choose paper or released, or build one that has "
+                         "heads of its own by make_objective(mode, n, d)")
+    return TEMPERATURE[mode] if T is None else T
+
 def local_information(
     out: Outputs,               # A detector's outputs
     mode: str = "released",     # "paper" or "released"
     T: float | None = None,     # Temperature; None: the mode's own
 ) -> Tensor:                    # Nats; the sum over blocks, to be made large
     "Estimate of sum_i I(z_i;y|Z without z_i) by heads; `released`: turned round, softened, / k."
-    T = TEMPERATURE[mode] if T is None else T
-    if mode == "paper":
-        return soft_kl(out.logits_all, out.logits_without, T).mean(-1).sum()
+    T = _temperature(mode, T)
+    if mode == "paper": return soft_kl(out.logits_all, out.logits_without, T).mean(-1).sum()
     turned = soft_kl(out.logits_without, out.logits_all.detach(), T)
     return turned.mean(-1).sum() / out.logits_all.shape[-1]
 
@@ -50,9 +56,8 @@ def global_information_loss(
     T: float | None = None,     # Temperature; None: the mode's own
 ) -> Tensor:                    # Nats, >= 0, to be made small
     "Estimate of I(Z;y) - I(G;y), lost in fusion; `released`: turned round, softened, / k."
-    T = TEMPERATURE[mode] if T is None else T
-    if mode == "paper":
-        return soft_kl(out.logits_all, out.logits_global, T).mean()
+    T = _temperature(mode, T)
+    if mode == "paper": return soft_kl(out.logits_all, out.logits_global, T).mean()
     return soft_kl(out.logits_global, out.logits_all.detach(), T).mean() / out.logits_all.shape[-1]
 
 # %% ../nbs/07_losses.ipynb #04-025
@@ -80,12 +85,13 @@ def cross_entropy(
     logits: Tensor,     # Of one head (b k), or of one head a block (n b k)
     y: Tensor,          # Labels, (b), or opinions about them, (b k)
 ) -> Tensor:            # Nats, scalar
-    "Mean over faces, summed over heads."
-    if logits.ndim == 2:
-        return F.cross_entropy(logits.float(), y)
-    n = len(logits)
-    return n * F.cross_entropy(rearrange(logits.float(), "n b k -> b k n"),
-                               repeat(y, "b ... -> b ... n", n=n))
+    "Mean over faces, summed over heads. On the CPU, InputError for opinions that are none."
+    opinions = y.is_floating_point() and y.device.type == "cpu"
+    if opinions and (y.min() < 0 or (y.sum(-1) - 1).abs().max() > .01):
+        raise InputError("opinions about labels must be (b k), of probabilities that sum to 1")
+    if logits.ndim == 2: return F.cross_entropy(logits.float(), y, ignore_index=-2 ** 31)   # none
+    n, logits = len(logits), rearrange(logits.float(), "n b k -> b k n")
+    return n * F.cross_entropy(logits, repeat(y, "b ... -> b ... n", n=n), ignore_index=-2 ** 31)
 
 # %% ../nbs/07_losses.ipynb #20b12517
 def objective(
@@ -98,10 +104,7 @@ def objective(
     T: float | None = None,     # Temperature; None: the mode's own
 ) -> dict[str, Tensor]:         # Terms to be minimised, in nats (bounded `lil`: no unit)
     "The terms of the objective by name: `ce`, `lil`, `gil`. InputError for another mode."
-    if mode not in TEMPERATURE:
-        raise InputError(f"unknown mode '{mode}'; choose paper or released, or build one that has "
-                         "heads of its own by make_objective(mode, n, d)")
-    lil = lil and len(out.logits_without) > 1           # one block has nothing to be conditioned on
+    T, lil = _temperature(mode, T), lil and len(out.logits_without) > 1     # one has no others
     terms = {"ce": cross_entropy(out.logits_global, y)}
     if gil or (lil and mode == "paper"):        # released: only the global loss fits the head on Z
         terms["ce"] = terms["ce"] + cross_entropy(out.logits_all, y)
@@ -109,8 +112,7 @@ def objective(
         terms["ce"] = terms["ce"] + cross_entropy(out.logits_without, y)
         information = local_information(out, mode, T)
         terms["lil"] = torch.exp(-information) if bounded else -information
-    if gil:
-        terms["gil"] = global_information_loss(out, mode, T)
+    if gil: terms["gil"] = global_information_loss(out, mode, T)
     return terms
 
 # %% ../nbs/07_losses.ipynb #04-038
@@ -241,8 +243,7 @@ def make_objective(
     "An objective by name. InputError if there is none, or for an option that it does not have."
     way_out = f"choose one of {', '.join(OBJECTIVES)}, or a subclass of Objective, module:Name"
     made = OBJECTIVES.get(mode, mode)
-    if isinstance(made, str) and ":" in made:
-        made = yours(made, "mode", way_out)
+    if isinstance(made, str) and ":" in made: made = yours(made, "mode", way_out)
     if not (isinstance(made, type) and issubclass(made, Objective)):
         raise InputError(f"unknown mode '{mode}'; {way_out}")
     if strict and (extra := set(options) - set(made.options)):

@@ -195,8 +195,7 @@ def fit(
                                         # watch(learner, epoch), more to write of every epoch
 ) -> dict[str, object]:                 # The test report, as in test.json, and the folder as "run"
     "Train, keep the best epoch by validation AUC, read the test set once."
-    cfg.check()
-    cfg = anywhere(cfg)
+    cfg = anywhere(cfg).check()
     if out is not None and (done := finished(Path(out), cfg, table)):
         return done | {"run": str(out)}
     with Together(cfg) as device, ExitStack() as held:

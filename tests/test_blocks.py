@@ -105,3 +105,11 @@ def test_imagenet_weights(monkeypatch, tmp_path):
     monkeypatch.setattr(W, "get_state_dict", fails)
     with pytest.raises(InputError, match="could not be downloaded .no network.; give a file"):
         make_backbone("resnet34", "imagenet")
+
+
+def test_faces_of_another_kind_have_no_score():
+    "Bytes were taken for numbers in [0, 1], one grey channel for three: another score, without a word."
+    blocks, x = LocalBlocks(2, 4, size=32), torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    for wrong in (x, x.long(), x[:, :1] / 255, x[0] / 255, x.movedim(1, 3) / 255):
+        with pytest.raises(InputError, match="divide bytes by 255"):
+            blocks(wrong)

@@ -128,3 +128,10 @@ def test_a_price_is_a_number(price):
     "For no number as a price, nothing was kept."
     with pytest.raises(InputError, match="a price must be a number of at least 0"):
         gaussian_bottleneck([.5], [2., price])
+
+
+def test_the_bottleneck_has_no_price_below_0():
+    from infobottle_dfd.bottleneck import bottleneck
+    for price in (-1., math.nan, math.inf):
+        with pytest.raises(InputError, match="a price must be a number of at least 0"):
+            bottleneck(torch.eye(2) / 2, torch.tensor([price]), 2, 2, 3)

@@ -76,3 +76,11 @@ def test_what_is_no_number_points_nowhere_and_overlaps_with_nothing(wrong):
     for call in (lambda: cka(z), lambda: inside(heat, masks), lambda: overlap(heat)):
         with pytest.raises(InputError, match="leave those faces out"):
             call()
+
+
+def test_masks_of_bytes_are_refused():
+    "A mask of 254 was never hit: the numbers met bit by bit."
+    heat, mask = torch.rand(2, 4, 8, 8), torch.rand(4, 1, 8, 8) > .5
+    assert inside(heat, mask)[0].any()
+    with pytest.raises(InputError, match="masks must be bool"):
+        inside(heat, mask.byte() * 254)

@@ -41,3 +41,20 @@ def test_torch_and_numpy_are_the_same_numbers():
     assert as_codes(large, 30, "groups").max() == as_codes(large.numpy(), 30, "groups").max() == 29
     z = torch.randn(1, 30, 2, dtype=torch.float64) + 1e9
     assert (as_blocks(z)[0] == z[0].numpy()).all() and as_blocks(z.bfloat16() * 0 + torch.rand(30, 1).bfloat16())[0].shape == (30, 2)
+
+
+def test_what_is_masked_or_complex_is_not_measured():
+    "The numbers under a mask were measured, imaginary parts dropped; squares that are no numbers gave a traceback."
+    from infobottle_dfd.audit import audit
+    from infobottle_dfd.held_out import as_numbers
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(size=(2, 60, 3)), np.arange(60) % 2
+    for wrong, word in ((np.ma.masked_array(z, z > 1), "masked"), (z + 1j, "must hold numbers"), (z * 1e200, "too large or too small"), (z * 1e-310, "too large or too small"), (torch.tensor(z[0]).to_sparse()[None], "must hold numbers")):
+        with pytest.raises(InputError, match=word):
+            audit(wrong, y)
+    with pytest.raises(InputError, match="masked"):
+        audit(z, np.ma.masked_array(y, y > 0))
+    for options in ({"folds": 3.5}, {"shuffles": 2.5}, {"seed": -1}, {"seed": "x"}, {"base": "2"}):
+        with pytest.raises(InputError):
+            audit(z, y, **options)
+    assert as_numbers([.1, .2], "scores").dtype == float and as_numbers([.1], "scores")[0] == .1

@@ -127,3 +127,19 @@ def test_a_temperature_is_above_zero(T):
     "A negative one turned both opinions round, and the number looked like any other."
     with pytest.raises(InputError, match="a temperature must be a number above 0"):
         soft_kl(torch.tensor([[1., 0.]]), torch.tensor([[0., 2.]]), T)
+
+
+def test_labels_that_are_none_are_refused():
+    "A label of -100 was left out of the mean without a word, opinions that sum to 2 doubled the loss, another mode with a temperature was `released`."
+    from infobottle_dfd.losses import cross_entropy, global_information_loss, local_information
+    y, logits = torch.tensor([0, 1, 1, 0]), torch.randn(4, 2)
+    for heads in (logits, logits.expand(3, 4, 2)):
+        with pytest.raises(IndexError):
+            cross_entropy(heads, torch.where(y == 1, -100, 0))
+        for wrong in (2 * torch.eye(2)[y], 3 * torch.eye(2)[y] - 1, y.float()):
+            with pytest.raises(InputError, match="opinions about labels"):
+                cross_entropy(heads, wrong)
+        torch.testing.assert_close(cross_entropy(heads, torch.eye(2)[y]), cross_entropy(heads, y))
+    for term in (local_information, global_information_loss):
+        with pytest.raises(InputError, match="unknown mode 'Paper'"):
+            term(None, "Paper", 1.)

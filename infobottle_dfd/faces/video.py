@@ -105,7 +105,7 @@ def pictures(
     path: Path,                                     # A film
     about: Index,                                   # Of it
     take: list[int],                                # Positions, increasing
-) -> Iterator[tuple[int, np.ndarray | None]]:       # Position, -1 for a torn end; picture, or None if lost
+) -> Iterator[tuple[int, np.ndarray | None]]:       # Position (-1: a torn end); None if it is lost
     "Frames of certain positions."
     if about.sure:
         with opened(path) as file:

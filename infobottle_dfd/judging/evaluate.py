@@ -25,7 +25,7 @@ from .levels import units
 from .metrics import block_audit, score
 from .tables import cell, cross, draw, show
 from ..runs.checkpoint import load_run
-from ..runs.config import own_files
+from ..runs.config import must_be_of_kinds, own_files
 from ..runs.machine import facts, pick_device
 
 # %% ../../nbs/judging/05_evaluate.ipynb #08-009
@@ -143,6 +143,7 @@ def evaluate(
     args: Evaluate,                     # What was asked for
 ) -> list[dict[str, object]]:           # A report for every run on every set
     "Score every set with every run's detector, and write what was asked for."
+    must_be_of_kinds(args)
     if not args.data or args.workers < 0:
         raise InputError("--data needs at least one folder or manifest, "
                          "and --workers a number of at least 0")

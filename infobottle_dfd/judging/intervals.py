@@ -52,9 +52,9 @@ def interval(
     units: Sequence[str | int],     # What is independent as a whole, (b)
 ) -> list[float] | None:
     "A 95 % interval of the AUC; None, whatever the scores, if a class has fewer than five units."
+    auc, moved = influence(y, p, units)
     if not (u := enough(y, units)):
         return None
-    auc, moved = influence(y, p, units)
     errors, worst = u * min(auc, 1 - auc), max(auc, 1 - auc)
     n = u * (errors + 1) / (u ** 2 * (moved @ moved) / worst + 1)
     middle, spread = auc + Z ** 2 / (2 * n), auc * (1 - auc) / n + Z ** 2 / (4 * n ** 2)
@@ -67,7 +67,7 @@ def difference(
     q: Tensor | np.ndarray,         # Scores of another on the same faces, (b)
     units: Sequence[str | int],     # What is independent as a whole, (b)
 ) -> tuple[float, float | None, float | None]:  # AUC of p minus AUC of q, ends of its 95 % interval
-    "A paired difference in AUC, its ends cut at -1 and 1; no ends, whatever the scores, as in `interval`."
+    "A paired difference in AUC, ends cut at -1 and 1; none, whatever the scores, as in `interval`."
     (a, f), (b, g) = influence(y, p, units), influence(y, q, units)
     if not (u := enough(y, units)):
         return a - b, None, None

@@ -19,6 +19,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset
 from ..aggregation import ForgeryDetector, Outputs
 from ..audit import audit
 from ..core import InputError
+from ..held_out import as_numbers
 from ..runs.machine import outlive, world
 
 # %% ../../nbs/judging/01_metrics.ipynb #07-005
@@ -39,6 +40,8 @@ def score(
     loader = DataLoader(data, sampler=order[rank::many], batch_size=None, num_workers=workers,
                         worker_init_fn=outlive)
     for x, *_ in loader:
+        if x.is_floating_point():
+            raise InputError("faces must be bytes from 0 to 255, as FaceFiles and ClueFaces have them")
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             out = detector(x.to(device, non_blocking=True).float() / 255)
         parts.append([t.float().cpu() for t in out[:5 if z else 4]])
@@ -54,7 +57,7 @@ def judged(
     p: Tensor | np.ndarray,         # Scores, (b)
 ) -> tuple[np.ndarray, np.ndarray]: # The same, float64
     "InputError unless there is a finite score for every face, and faces of both labels, 0 and 1."
-    y, p = (torch.as_tensor(v).detach().cpu().double().numpy() for v in (y, p))
+    y, p = as_numbers(y, "labels"), as_numbers(p, "scores")
     if y.ndim != 1 or y.shape != p.shape:
         raise InputError(f"one label and one score a face are needed, not {y.shape} and {p.shape}")
     if not np.isfinite(p).all():

@@ -30,7 +30,7 @@ from .strip import strip
 from .verdicts import line, stretch, verdicts
 from ..places import Places, place_maps
 from ..runs.checkpoint import load_run
-from ..runs.config import NEVER, own_files
+from ..runs.config import NEVER, must_be_of_kinds, own_files
 from ..runs.machine import pick_device
 
 # %% ../../nbs/judging/07_predict.ipynb #09-034
@@ -121,6 +121,7 @@ def answer(
     args: Predict,          # What was asked for
 ) -> Answer:
     "Verdicts on all people in all files. InputError for what cannot be done."
+    must_be_of_kinds(args)
     files = listed(args.files)
     check(args, files)
     run, device = args.run or newest_run(), pick_device(args.device)

@@ -68,3 +68,9 @@ def test_a_difference_ends_where_the_scale_ends():
         assert d == sign and -1 <= low <= high <= 1 and abs(low if d > 0 else high) < 1
         s = (d - low if d > 0 else high - d) / norm.ppf(.975)
         assert holm([(d, low, high)])[0] == pytest.approx(2 * norm.sf(1 / s))
+
+
+def test_labels_are_looked_at_before_units_are_counted():
+    "Labels -1 and 1 were called too few units."
+    with pytest.raises(InputError, match="labels must be 0"):
+        interval(np.repeat([-1, 1], 6), np.arange(12.), range(12))

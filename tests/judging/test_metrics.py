@@ -80,3 +80,17 @@ def test_only_probabilities_have_a_log_loss():
         with pytest.raises(InputError, match="must be probabilities"):
             metrics(y, p, at)
     assert equal_error(y, logits) == (.5, 40.) and metrics([False, True], np.array([.2, .7]))["auc"] == 1        # 40 was cut to 1
+
+
+def test_numbers_are_taken_as_they_are():
+    "Lists were rounded to 24 bits, so that scores tied; what is masked was counted; faces that were divided by 255 already were divided again."
+    from torch.utils.data import TensorDataset
+    y, p = [0, 1] * 6, [.5 + k * 1e-12 for k in range(12)]
+    assert metrics(y, p)["auc"] == metrics(y, np.array(p))["auc"] != .5
+    for wrong in (np.ma.masked_array(p, np.arange(12) > 3), np.array(p) + 1j, ["a"] * 12, None, [[1], [2, 3]]):
+        with pytest.raises(InputError):
+            metrics(y, wrong)
+    from infobottle_dfd.aggregation import ForgeryDetector
+    detector = ForgeryDetector(2, 8, size=32)
+    with pytest.raises(InputError, match="bytes from 0 to 255"):
+        score(detector, TensorDataset(torch.rand(4, 3, 32, 32), torch.zeros(4)))

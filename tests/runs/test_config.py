@@ -47,3 +47,24 @@ def test_bad_training_options(call, bad, options, word):
     options = [{"OTHER": bad["weights"], "EXISTING": bad["existing"]}.get(o, o) for o in options]
     one_sentence(*call("train", *options), word)
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize("wrong", [{"bf16": "no"}, {"lil": "False"}, {"n": 4.}, {"epochs": 2.5}, {"seed": True}, {"lr": "3e-3"}, {"mode": None}, {"data": 7}, {"clip": None}], ids=str)
+def test_settings_of_another_kind(wrong):
+    "The text 'no' was true, two and a half epochs two; others were a traceback."
+    with pytest.raises(InputError, match=f"{min(wrong)} is .*is meant"):
+        Config(**wrong).check()
+
+
+def test_commands_settings_of_another_kind(run_folder, face_folder):
+    from infobottle_dfd.commands import Evaluate, Predict, Prepare
+    from infobottle_dfd.judging.evaluate import evaluate
+    from infobottle_dfd.judging.predict import judge
+    from infobottle_dfd.runs.config import odd_kind
+    face = next((face_folder / "real").iterdir())
+    assert not any(map(odd_kind, (Predict((face,), every=2), Evaluate((face_folder,)), Prepare(face, face))))
+    for options in ({"crops": "no"}, {"frames": 2.5}, {"every": "1"}, {"margin": True}):
+        with pytest.raises(InputError, match="is meant"):
+            judge(face, run=run_folder, **options)
+    with pytest.raises(InputError, match="is meant"):
+        evaluate(Evaluate((face_folder,), (run_folder,), audit="no"))
