@@ -77,7 +77,8 @@ class Audit(SimpleNamespace):
         rows = [f"{self.faces} faces in {self.groups} groups, {self.folds} folds; {self.unit} "
                 "± one standard error",
                 f"together {self.together:.3f} ± {self.together_se:.3f} of H(y) = "
-                f"{self.entropy:.3f}   (null {self.together_null:.3f}, neighbours {self.together_neighbours:.3f})",
+                f"{self.entropy:.3f}   (null {self.together_null:.3f}, "
+                f"neighbours {self.together_neighbours:.3f})",
                 f"{'block':7}{'alone':16}{'null':8}{'added':16}{'null':8}{'neighbours':12}verdict"]
         for i, word in enumerate(self.verdict):
             a, b = (f"{getattr(self, k)[i]:6.3f} ± {getattr(self, k + '_se')[i]:.3f}  "
