@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from infobottle_dfd.aggregation import ForgeryDetector, Heads, complements
+from infobottle_dfd.aggregation import ForgeryDetector, Heads, Outputs, complements
 
 
 @pytest.mark.parametrize("n, k", [(1, 2), (2, 2), (4, 3)])
