@@ -26,7 +26,8 @@ SPLITS = {"plain": {}, "shortcut": dict(shortcut="texture"),
 ARMS = {"cross-entropy": CE, "local": dict(gil=False), "global": dict(lil=False), "released": {},
         "paper": dict(mode="paper"), "calm": dict(mode="calm"), "heads": dict(mode="heads"),
         "fixed": dict(weighting="fixed")}
-for name, alpha, beta in (("local", 1., 0.), ("global", 0., 1.), ("both", 1., 1.), ("tenth", .1, .1)):
+for name, alpha, beta in (("local", 1., 0.), ("global", 0., 1.), ("both", 1., 1.),
+                          ("tenth", .1, .1)):
     ARMS[f"paper-{name}"] = dict(mode="paper", weighting="fixed", alpha=alpha, beta=beta)
 for n in (1, 2, 3, 6):
     ARMS |= {f"{arm}-n{n}": ARMS[arm] | dict(n=n) for arm in ("cross-entropy", "released", "calm")}
@@ -42,7 +43,8 @@ class Ablations:
 
     Finished cells are skipped. For two processes, part the seeds.
     """
-    arms: tuple[str, ...] = ("cross-entropy", "local", "global", "released", "paper", "calm", "heads")
+    arms: tuple[str, ...] = ("cross-entropy", "local", "global", "released", "paper", "calm",
+                             "heads")
     splits: tuple[str, ...] = ("plain",)    # plain, shortcut, or a clue that training never shows
     seeds: tuple[int, ...] = (0, 1, 2)      # Of training: faces, weights, order
     images: int = 4000                      # Training faces
@@ -61,7 +63,8 @@ def cell(
         report = load("training:fit")(cfg, Path(work) / "run")
         detector, _ = load("runs.checkpoint:load_run")(Path(work) / "run")
         history = (Path(work) / "run/metrics.jsonl").read_text().splitlines()
-    found = {k: report[k] for k in ("auc", "auc_per_clue", "log_loss", "val_auc", "epoch", "seconds")}
+    kept = ("auc", "auc_per_clue", "log_loss", "val_auc", "epoch", "seconds")
+    found = {k: report[k] for k in kept}
     return {"arm": words["arms"], "split": words["splits"], "seed": cfg.seed, **found,
             "auc_spoiled": load("experiments.trials:spoiled")(detector, test.x, test.y),
             "parameters": sum(p.numel() for p in detector.parameters()),

@@ -29,7 +29,8 @@ def spread(seed: int, faces: int = 2000, d: int = 512) -> tuple[np.ndarray, np.n
 ARMS = {"few": (lambda seed: known(seed, 8, 500, (1.5, 1, 0)), 5),      # What is drawn, shuffles
         "8": (lambda seed: known(seed, 8), 20), "64": (lambda seed: known(seed, 64), 20),
         "512": (lambda seed: known(seed, 512), 20), "spread": (spread, 5)}
-KEPT = ["verdict", *(k + tag for k in ("together", "alone", "added") for tag in ("", "_se", "_null"))]
+KEPT = ["verdict", *(k + tag for k in ("together", "alone", "added")
+                     for tag in ("", "_se", "_null"))]
 
 # %% ../../nbs/experiments/05_audits.ipynb #d573c558
 def one(arm: str, seed: int) -> dict:

@@ -108,7 +108,8 @@ def combination(
            "interval": counted([interval(y, s, unit) for s in p], auc),
            "difference": counted([difference(y, s, t, unit)[1:] for s, t in zip(p, q)], .02)}
     if (shape, layout) == ("binormal", "one") and real == fake:
-        ends = [np.percentile(bootstrap_auc(y, s, unit, 200), [2.5, 97.5]).tolist() for s in p[:500]]
+        ends = [np.percentile(bootstrap_auc(y, s, unit, 200), [2.5, 97.5]).tolist()
+                for s in p[:500]]
         row["bootstrap"] = counted(ends, auc) | {"draws": len(ends)}
     return row
 
@@ -135,7 +136,8 @@ def run(
         sizes = [(5, 5), (10, 10), (30, 30), (100, 100)]
         sizes += [(5, 100), (100, 5)] * (not layout.startswith("both"))
         rows = [combination(shape, layout, auc, *n, args.draws)
-                for auc in (.75, .96, .99) for n in tqdm(sizes, desc=f"{file.stem} {auc}", disable=None)]
+                for auc in (.75, .96, .99)
+                for n in tqdm(sizes, desc=f"{file.stem} {auc}", disable=None)]
         write_json(file, {"shape": shape, "layout": layout, "rows": rows,
                           "seed": "from the settings of each row",
                           **stamp("intervals", {"draws": args.draws})})

@@ -56,7 +56,8 @@ def verdicts(
     bf16: bool = True,              # As in training
 ) -> dict[str, float]:
     "AUC of the verdict on each set."
-    return {k: float(roc_auc_score(sets[k].y, score(detector, sets[k], bf16=bf16).p)) for k in names}
+    p = lambda k: score(detector, sets[k], bf16=bf16).p
+    return {k: float(roc_auc_score(sets[k].y, p(k))) for k in names}
 
 # %% ../../nbs/experiments/09_trials.ipynb #0571871e
 @torch.inference_mode()
@@ -174,7 +175,7 @@ def trial(
     pairs: bool,                    # Whether every training fake has its source beside it
     masks: str,                     # Of MASKS
     sets: dict[str, ClueFaces],     # As `judges` draws them
-    work: Path,                     # Folder for the state of an unfinished trial; removed at the end
+    work: Path,                     # Folder for the state of an unfinished trial, removed at last
     words: dict[str, object],       # What the command was told, by option
 ) -> dict[str, object]:             # The cell
     "Train an arm, judge its last epoch."

@@ -70,13 +70,15 @@ class Where:
     epochs: int = 30
     images: int = 6000                  # Training faces
     judged: int = 800                   # Faces in each set that judges
-    # Folder of the cells; without it nbs/experiments/results/where of a checkout, else results/where
+    # Folder of the cells; without it nbs/experiments/results/where of a checkout, else
+    # results/where
     out: Path | None = None
 
 def cell(args: Where, seed: int) -> dict[str, object]:
     "One detector."
     torch.set_num_threads(1)
-    cfg = Config(images=args.images, size=48, epochs=args.epochs, seed=seed, augment="shift", bf16=True)
+    cfg = Config(images=args.images, size=48, epochs=args.epochs, seed=seed, augment="shift",
+                 bf16=True)
     learner, data = make_arm("places", cfg), faces_of("plain", cfg.images, 48, seed, True, True)
     for epoch in range(1, cfg.epochs + 1):
         train_epoch(learner, learner, data, cfg, start_of(epoch), tqdm(disable=True))
@@ -84,16 +86,19 @@ def cell(args: Where, seed: int) -> dict[str, object]:
     usual = learner.objective.targets(data.where[1::2], data.y[1::2]).nanmean(0)
     said, true = ways(learner, draw(9), usual)
     candidates = lambda v: v.flatten().quantile(torch.linspace(.3, .99, 40)).tolist()
-    thresholds = {way: max(candidates(v), key=lambda t: overlap(v, true, t)) for way, v in said.items()}
+    thresholds = {way: max(candidates(v), key=lambda t: overlap(v, true, t))
+                  for way, v in said.items()}
     found = {"auc": {}, "iou": {}, "examples": {}}
     for k, clue in enumerate(CLUES):
         said, true = ways(learner, draw(k, only=clue), usual)
         found["auc"][clue] = {way: round(within(v, true), 4) for way, v in said.items()}
-        found["iou"][clue] = {way: round(overlap(v, true, thresholds[way]), 4) for way, v in said.items()}
+        found["iou"][clue] = {way: round(overlap(v, true, thresholds[way]), 4)
+                              for way, v in said.items()}
         found["examples"][clue] = {way: [[round(p, 3) for p in line] for line in v[0].tolist()]
                                    for way, v in said.items()}
     words = {"seeds": seed, "epochs": args.epochs, "images": args.images, "judged": args.judged}
-    return {"arm": "places", "seed": seed, **found, "thresholds": thresholds, **stamp("where", words)}
+    return {"arm": "places", "seed": seed, **found, "thresholds": thresholds,
+            **stamp("where", words)}
 
 def run(args: Where) -> None:
     "Fill the grid."
