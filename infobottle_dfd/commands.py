@@ -171,7 +171,7 @@ class Predict:
     every: float | None = None      # In place of frames: as many as one every so many seconds
     # Of a film: all people in it, or the largest face of every frame, whosever it is
     faces: str = "all"
-    margin: float | None = None     # Around a face, as a share of its box; without it as in training
+    margin: float | None = None    # Around a face, as a share of its box; without it as in training
     # Finds faces: retinaface, or your own as module:function; without it as in training
     detector: str | None = None
     json: Path | None = None        # Also write every face's score here

@@ -215,7 +215,7 @@ def locked(
             raise InputError(f"{out}: another process is writing into it; wait until it ends, "
                              "or choose another folder") from None
         try:
-            for left in out.glob(".*.draft"): left.unlink(missing_ok=True)      # of a killed process
+            for left in out.glob(".*.draft"): left.unlink(missing_ok=True)    # of a killed process
             yield
         finally:
             path.unlink(missing_ok=True)
