@@ -4,7 +4,7 @@ import torch
 from torchvision.models import get_model, mobilenet_v2, resnet34
 
 from infobottle_dfd.aggregation import ForgeryDetector
-from infobottle_dfd.blocks import LocalBlocks, look, make_backbone
+from infobottle_dfd.blocks import Depthwise, LocalBlocks, look, make_backbone
 from infobottle_dfd.core import InputError
 
 
@@ -113,3 +113,21 @@ def test_faces_of_another_kind_have_no_score():
     for wrong in (x, x.long(), x[:, :1] / 255, x[0] / 255, x.movedim(1, 3) / 255):
         with pytest.raises(InputError, match="divide bytes by 255"):
             blocks(wrong)
+
+
+def test_depthwise_convolutions_keep_float32_on_a_cpu():
+    "Under bfloat16 autocast: the dtype and, nearly, the values of the plain convolution; the same weights by the same names."
+    torch.manual_seed(0)
+    net = make_backbone("mobilenet_v2")
+    found = [m for m in net.modules() if isinstance(m, Depthwise)]
+    assert len(found) == 17 and all(m.groups == m.in_channels > 1 for m in found)
+    x, plain = torch.randn(2, 32, 8, 8).bfloat16(), torch.nn.Conv2d(32, 32, 3, groups=32)
+    own = torch.nn.Conv2d(32, 32, 3, groups=32)
+    own.load_state_dict(plain.state_dict())
+    own.__class__ = Depthwise
+    with torch.autocast("cpu", torch.bfloat16):
+        a, b = own(x), plain(x)
+    assert a.dtype == b.dtype == torch.bfloat16
+    exact = plain(x.float())
+    assert (a.float() - exact).abs().max() <= (b.float() - exact).abs().max() + 1e-3
+    torch.testing.assert_close(a, b, rtol=.03, atol=.03)
