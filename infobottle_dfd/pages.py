@@ -141,10 +141,10 @@ def tree(
     **texts: str,       # Small text files; __ in a name stands for /
 ) -> Path:
     "A folder with files in it."
-    for name in (*files, *texts):
-        path = folder / name.replace("__", "/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(texts.get(name, ""))
+    texts = {name.replace("__", "/"): text for name, text in texts.items()}
+    for name, text in (dict.fromkeys(files, "") | texts).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
     return folder
 
 # %% ../nbs/foundation/02_pages.ipynb #a12a8969
