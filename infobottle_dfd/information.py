@@ -155,11 +155,11 @@ def gaussian_I(
     above = logdet(f"{a} {given}") + logdet(f"{b} {given}")
     return (above - logdet(given) - logdet(f"{a} {b} {given}")) / (2 * _nats(base))
 
-# %% ../nbs/01_information.ipynb #00-048
-def law(
-    cases,          # Equally likely (z1, ..., zn, y), whole numbers from 0; repeat to weigh
-) -> Tensor:        # Joint table, float64
-    "The joint table of a bag of cases. InputError for values that cannot number its rows."
+# %% ../nbs/01_information.ipynb #93b49aa3
+def _cases(
+    cases,                  # As of `law`
+) -> list[list[int]]:
+    "Cases that can number the rows of a table, or one sentence."
     number = "number the values of each variable 0, 1, 2, ..."
     try: cases = cases.tolist() if hasattr(cases, "tolist") else [[*case] for case in cases]
     except TypeError: cases = []                        # a case that is no row
@@ -172,11 +172,20 @@ def law(
                          "all of the same length, as [(z1, z2, y), ...]")
     if bad := [v for case in cases for v in case if not counts(v)]:
         raise InputError(f"a value of a case is {bad[0]!r}; {number}")
-    cases = torch.tensor([[int(v) for v in case] for case in cases])
-    if math.prod(shape := (cases.amax(0) + 1).tolist()) > 2 ** 24:
+    rows = [[int(v) for v in case] for case in cases]
+    if math.prod(shape := [max(column) + 1 for column in zip(*rows)]) > 2 ** 24:
         raise InputError(f"the table would be {shape}; {number}")
+    return rows
+
+# %% ../nbs/01_information.ipynb #00-048
+def law(
+    cases,          # Equally likely (z1, ..., zn, y), whole numbers from 0; repeat to weigh
+) -> Tensor:        # Joint table, float64
+    "The joint table of a bag of cases. InputError for values that cannot number its rows."
+    cases = torch.tensor(_cases(cases))
     share = torch.tensor(1 / len(cases), dtype=torch.float64)
-    return share.new_zeros(shape).index_put_(tuple(cases.T), share, accumulate=True)
+    table = share.new_zeros((cases.amax(0) + 1).tolist())
+    return table.index_put_(tuple(cases.T), share, accumulate=True)
 
 # %% ../nbs/01_information.ipynb #00-050
 _bit, _four = (0, 1), list(product((0, 1), repeat=4))
