@@ -2,12 +2,13 @@
 import json
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pytest
 from scipy.stats import t as student
 
 import infobottle_dfd
 from infobottle_dfd.core import InputError
-from infobottle_dfd.experiments.cells import by_seed, compare, fill, must_know, read, results, stamp
+from infobottle_dfd.experiments.cells import against, by_seed, colour_of, compare, dots, fill, forest, must_know, read, results, stamp
 
 MADE = [{"arm": a, "seed": s, "auc": v} for a, values in (("A", (.5, .6, .7)), ("B", (.6, .8, .7, .9))) for s, v in enumerate(values)]
 
@@ -76,3 +77,23 @@ def test_a_name_that_there_is_not():
     must_know(["A", "B"], {"A": 1, "B": 2})
     with pytest.raises(InputError, match="unknown 'C'; choose from A, B"):
         must_know(["A", "C"], {"A": 1, "B": 2})
+
+
+def test_against_one_arm():
+    "Two common seeds and more: as compare; one: the bare difference, never sure; none: no row."
+    some = [*MADE, {"arm": "C", "seed": 1, "auc": .65}, {"arm": "D", "seed": 9, "auc": .65}]
+    rows = against(some, ["A", "B", "C", "D"], "A", auc)
+    assert [*rows] == ["B", "C"] and rows["B"] == compare(MADE, "B", "A", auc)
+    assert rows["C"].mean == pytest.approx(.05) and rows["C"].seeds == (1,) and not rows["C"].sure and str(rows["C"]) == "+0.050 (one seed)"
+
+
+def test_pictures_of_arms():
+    "A variant has the colour of its arm; one seed is a cross and is called so, in both pictures; an arm without cells is an empty row."
+    colours = {"places": "#009E73", "sd": "#F0E442"}
+    assert colour_of("places, pairs, thick masks", colours) == colours["places"] and colour_of("sd@0.02", colours) == colours["sd"]
+    assert colour_of("one wide block", colours) == "#999999"
+    _, (left, right) = plt.subplots(1, 2)
+    forest(left, {"B": compare(MADE, "B", "A", auc), "C": against([*MADE, {"arm": "C", "seed": 1, "auc": .65}], ["C"], "A", auc)["C"], "D": None}, {})
+    dots(right, {"A": by_seed(MADE, "A", auc), "C": {1: .65}, "D": {}}, {})
+    said = [[t.get_text() for t in ax.get_yticklabels()] for ax in (left, right)]
+    assert said == [["B (3)", "C (one seed)", "D"], ["A (3)", "C (one seed)", "D"]] and "x" in {line.get_marker() for line in left.lines}
