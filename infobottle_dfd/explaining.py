@@ -79,7 +79,8 @@ def picture(
 ) -> matplotlib.figure.Figure:
     "A row a face: the face with its score, then one heatmap a block."
     n, b = heat.shape[:2]
-    fig = matplotlib.figure.Figure(figsize=(1.7 * (n + 1) + .6, 1.9 * b), layout="constrained")
+    wide = max(7, 1.7 * (n + 1) + .6)
+    fig = matplotlib.figure.Figure(figsize=(wide, 1.9 * b), layout="constrained")
     axes, top = fig.subplots(b, n + 1, squeeze=False), float(heat.max().clamp_min(1e-9))
     for j in range(b):
         face = rearrange(x[j], "c h w -> h w c").numpy()

@@ -41,7 +41,7 @@ def score(
                         worker_init_fn=outlive)
     for x, *_ in loader:
         if x.is_floating_point():
-            raise InputError("faces must be bytes from 0 to 255, as FaceFiles and ClueFaces have them")
+            raise InputError("faces must be bytes from 0 to 255, as FaceFiles and ClueFaces hold")
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             out = detector(x.to(device, non_blocking=True).float() / 255)
         parts.append([t.float().cpu() for t in out[:5 if z else 4]])

@@ -66,7 +66,8 @@ def drawing(
         p, boxes = torch.tensor([v["score"] for v in lines]), [s.box for s in look.seen.sights]
         at = [f"at {', '.join(f'{b:.0f}' for b in box)}" if box else "" for box in boxes]
         fig = picture(x, p, heat, [f"{name[:24]}\n{a}".rstrip() for a in at])
-        fig.supxlabel(textwrap.fill(below, 16 * (len(heat) + 1)), fontsize=7, x=.01, ha="left", parse_math=False)
+        below = textwrap.fill(below, int(15 * fig.get_figwidth()))
+        fig.supxlabel(below, fontsize=8, x=.01, ha="left", parse_math=False)
         return fig
     faces = lambda k: [(f["seconds"], f["score"]) for f in film["faces"] if f["person"] == k]
     when, p = zip(*faces(film["person"]))

@@ -196,11 +196,12 @@ class Learner(nn.Module):
             if cfg.mixup: x, *goal = mix(x, y, cfg.mixup, *goal[1:])
             x = x.contiguous(memory_format=torch.channels_last) if cfg.bf16 else x
             out = self.detector(x) if asked.at is None else self.detector(x, asked.at)
-        read = {k: everyone(getattr(out, k).float(), -4 if k == "maps" else -2) for k in asked.reads}
-        terms = asked(out._replace(**dict.fromkeys(out._fields) | read), *(everyone(t, 0) for t in goal))
+        read = {k: everyone(getattr(out, k).float(), (-2, -4)[k == "maps"]) for k in asked.reads}
+        out_of = out._replace(**dict.fromkeys(out._fields) | read)
+        terms = asked(out_of, *(everyone(t, 0) for t in goal))
         alone = rearrange(out.logits_alone.float(), "n b k -> (n b) k")
-        measured = F.cross_entropy(alone, repeat(goal[0], "b ... -> (n b) ...", n=len(out.logits_alone)))
-        return asked.total(terms) + measured, terms
+        aim = repeat(goal[0], "b ... -> (n b) ...", n=len(out.logits_alone))
+        return asked.total(terms) + F.cross_entropy(alone, aim), terms
 
     def step(
         self,
@@ -211,8 +212,7 @@ class Learner(nn.Module):
         for group in self.optimizer.param_groups: group["lr"] = lr
         self.optimizer.zero_grad()
         total.backward()
-        if self.cfg.clip:
-            nn.utils.clip_grad_norm_(self.parameters(), self.cfg.clip)
+        if self.cfg.clip: nn.utils.clip_grad_norm_(self.parameters(), self.cfg.clip)
         self.optimizer.step()
 
     def term_weights(self) -> dict[str, float]:
@@ -225,7 +225,7 @@ class Learner(nn.Module):
         return {"model": self.state_dict(), "optimizer": self.optimizer.state_dict()}
 
     def load(self, state: dict) -> None:
-        "Go on from a saved state, of an older version, too; rates and decay stay those of the settings."
+        "Go on from a saved state, of an older version, too; rates and decay stay the settings'."
         older = {"weighting.": "objective.weights.", "witnesses.": "objective.witnesses."}
         now = lambda k: next((k.replace(o, n, 1) for o, n in older.items() if k.startswith(o)), k)
         self.load_state_dict({now(k): v for k, v in state["model"].items()})
