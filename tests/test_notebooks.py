@@ -97,6 +97,8 @@ def test_page_can_be_read(path):
     assert not [o for c in code for o in c["outputs"] if o["output_type"] == "error" or o.get("name") == "stderr"]
     assert not re.search(r'["\'\s=(](/root/|/tmp/|/work/|/home/)', text)
     assert path.stat().st_size < 700_000
+    said = ["".join(o.get("text", o.get("data", {}).get("text/plain", ""))) for c in code for o in c["outputs"] if "image/png" not in o.get("data", {})]
+    assert not [t for t in said if re.search(r" at 0x[0-9a-f]{6}", t)], "an object's address, printed by its last line"
     for link, anchor in re.findall(r"\]\(([\w./]+\.ipynb)(?:#([^)]+))?\)", "\n".join(source)):
         assert (path.parent / link).exists(), link
         assert not anchor or anchor in headings(path.parent / link), f"{link} has no heading {anchor}"
