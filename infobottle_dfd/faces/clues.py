@@ -95,7 +95,7 @@ def beside(
     size: int,                  # Height and width in pixels
     rng: torch.Generator,       # Source of all randomness
     noise: torch.Generator | None = None,   # Of the sources' sensor; None: sources are not wanted
-) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:  # Pictures, sources; regions as in `render`; mask
+) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:  # Pictures, sources; regions of `render`; mask
     "Faces, their sources without a clue, (b 3 h w) each; 255 where they differ, (b 1 h w) uint8."
     start, none = rng.get_state(), torch.zeros_like(clues)
     def again(clues, noise=None):
@@ -146,6 +146,6 @@ class ClueFaces(Dataset):
     def __getitem__(
         self,
         i: int | list[int],             # One image, or the images of a batch
-    ) -> tuple[Tensor, ...]:            # Pictures (b 3 h w) uint8, labels (b); masks (b 1 h w) uint8
+    ) -> tuple[Tensor, ...]:            # Pictures (b 3 h w), labels (b); masks (b 1 h w); uint8
         "Pictures and labels; of marked faces the masks, too: 255 where a fake was changed."
         return self.x[i], self.y[i], *([] if self.where is None else [self.where[i]])

@@ -59,13 +59,14 @@ def below(
     "Files below a folder, sorted; linked folders are followed once, hidden names passed over."
     def closed(e):
         "A folder that may not be read: nobody knows what it holds."
-        raise InputError(f"{e.filename}: {e.strerror}; ask for the right to read it, or take it out")
+        raise InputError(f"{e.filename}: {e.strerror}; ask for the right to read it, "
+                         "or take it out")
     found, home = [], Path(os.path.realpath(root))
     seen = {home, *home.parents}                        # a link back up would never end
     for folder, inside, files in os.walk(root, onerror=closed, followlinks=True):
         real = {d: Path(os.path.realpath(Path(folder, d))) for d in sorted(inside)}
         inside[:] = [d for d, r in real.items()
-                     if not d.startswith(".") and d != "lost+found" and not (r in seen or seen.add(r))]
+                     if not (d.startswith(".") or d == "lost+found" or r in seen or seen.add(r))]
         found += [Path(folder, f) for f in files
                   if not f.startswith(".") and f.lower().endswith(suffixes)]
     return sorted(found)
@@ -80,7 +81,7 @@ def inside(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 def classes(
-    path: Path,                             # Holds real/ and fake/, or train/, val/, test/ with these
+    path: Path,                             # Holds real/ and fake/, or train|val|test with these
 ) -> list[tuple[str, int, Path]]:           # Split or "", label, folder
     "The folders of the classes. InputError for a split of an unknown name, or one there twice."
     found, split_of = [], {}
@@ -111,8 +112,8 @@ def videos(
     flat = Counter(name[f] for f in files if f.parent == home and not is_video(f))
     most, count = max(flat.items(), key=lambda item: item[1], default=("", 0))
     if group_by is None and count > max(1, len(files) / 2):
-        raise InputError(f"{home}: {count} of {len(files)} pictures are called {most}; one video, or "
-                         "as many people? Say --group-by none, stem, folder, or a regular "
+        raise InputError(f"{home}: {count} of {len(files)} pictures are called {most}; one video, "
+                         "or as many people? Say --group-by none, stem, folder, or a regular "
                          "expression that finds the name of a video")
     alone = {f for f in files if group_by is None and flat[name[f]] == 1}
     return {f: seen_from[f] if f in alone else name[f] for f in files}

@@ -51,7 +51,9 @@ def ff_name(
     "A name of FaceForensics++; strange, too, is one that joins two splits."
     ids = tuple(stem.split("_")) if re.fullmatch(r"\d{3}(_\d{3})?", stem) else ()
     splits = {FF_SPLIT[i] for i in ids}
-    return Name(ids, splits.pop(), ids[0] * (len(ids) - 1)) if len(splits) == 1 else Name((), "", "")
+    if len(splits) != 1:
+        return Name((), "", "")
+    return Name(ids, splits.pop(), ids[0] * (len(ids) - 1))
 
 def dfd_name(
     stem: str,      # As 01__walking or 01_02__walking__ABCDEFGH
@@ -168,7 +170,8 @@ def faceshifter(root: Path, compression: str = "c23") -> Found:
     "FaceShifter's fakes of FaceForensics++'s films."
     return films(root, SHIFTER, compression, f"FaceShifter ({compression})")
 
-@reader("ff-flat", "a flat copy of FaceForensics++", "original", *map(str.lower, FF_METHODS), least=2)
+@reader("ff-flat", "a flat copy of FaceForensics++", "original", *map(str.lower, FF_METHODS),
+        least=2)
 def flat_copy(root: Path) -> Found:
     "FaceForensics++ without compressions: original/, Deepfakes/, ..., films or frames."
     return films(root, FF, "c23", "FaceForensics++ (a copy; its compression is not known)")

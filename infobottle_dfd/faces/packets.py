@@ -94,7 +94,7 @@ def index(
         promised = (listed or stream.frames) - packets + len(times)
         unit, rate = float(stream.time_base), float(stream.average_rate or 25)
         first, whole = ((t or 0) / av.time_base for t in (file.start_time, file.duration))
-        if not (listed or stream.frames) and whole - end > 1:       # as many as its length speaks of
+        if not (listed or stream.frames) and whole - end > 1:       # as many as its length says
             promised = round(len(times) * (whole - first) / max(end - first, unit))
         jumps = any(kind in file.format.name for kind in ("mov", "matroska"))
     sure = jumps and None not in times and len(set(times)) == len(times) and bool(keys)

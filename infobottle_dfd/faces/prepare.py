@@ -25,8 +25,8 @@ from ..commands import Prepare
 from ..core import (InputError, Report, locked, must_be_file, readable, undisturbed,
                                  write_json)
 from .benchmarks import read_benchmark
-from .cutting import (check, cut_faces, failures, finished, must_be_uncut, own_place,
-                                          read_log)
+from .cutting import (check, cut_faces, failures, finished, must_be_uncut,
+                                          own_place, read_log)
 from .detector import load_detector
 from .folders import is_video
 from .manifest import Face, write_manifest
@@ -58,8 +58,8 @@ def claim(
             raise InputError(f"{kept}: damaged; put it back, or choose another folder") from None
         other = {k for k in settings | old if old.get(k) != settings.get(k)} - {"name", "masks"}
         for k in sorted(other)[:1]:
-            raise InputError(f"{args.out}: holds faces made with other settings ({k}: {old.get(k)}, "
-                             f"now {settings.get(k)}); choose another folder")
+            raise InputError(f"{args.out}: holds faces made with other settings "
+                             f"({k}: {old.get(k)}, now {settings.get(k)}); choose another folder")
     elif listed.exists():
         raise InputError(f"{listed}: a manifest that was not made here; choose another folder")
     else:

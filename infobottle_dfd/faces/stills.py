@@ -18,7 +18,7 @@ from ..core import InputError, must_be_file
 # %% ../../nbs/faces/06_stills.ipynb #9ab38a49
 def eight_bits(
     picture: Image.Image,                   # Of any mode
-    tags: Mapping[int, object] = {},        # Of a TIFF: 262, which number is white; 339, of what kind
+    tags: Mapping[int, object] = {},        # Of a TIFF: 262, which number is white; 339, its kind
 ) -> Image.Image:                           # RGB
     "The picture with eight bits a channel. InputError for numbers whose white is unknown."
     if picture.mode.startswith("I;16"):
@@ -27,8 +27,8 @@ def eight_bits(
         grey[grey == picture.info.get("transparency", -1)] = 65535      # white paper shows there
         picture = Image.fromarray(((grey + 128) // 257).astype(np.uint8))
     if picture.mode in ("I", "F") or 2 in np.atleast_1d(tags.get(339, 1)):
-        raise InputError("its pixels are 32-bit numbers, or signed ones, and which of them is white "
-                         "it does not say; save it with 8 bits a channel")
+        raise InputError("its pixels are 32-bit numbers, or signed ones, and which of them is "
+                         "white it does not say; save it with 8 bits a channel")
     if picture.has_transparency_data:
         over = picture.convert("RGBA")
         picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
@@ -44,7 +44,8 @@ def decode(
     if not isinstance(path, BytesIO): must_be_file(path)
     try:
         with Image.open(path, formats=FORMATS) as file:
-            return np.asarray(eight_bits(ImageOps.exif_transpose(file), getattr(file, "tag_v2", {})))
+            tags = getattr(file, "tag_v2", {})
+            return np.asarray(eight_bits(ImageOps.exif_transpose(file), tags))
     except InputError as e:
         raise InputError(f"{path}: {e}") from None
     except (MemoryError, Image.DecompressionBombError):

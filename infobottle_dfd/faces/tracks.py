@@ -40,7 +40,7 @@ def look(
     return seen - inside * seen.sum((0, 1)) / inside.sum()
 
 # %% ../../nbs/faces/16_tracks.ipynb #69f20f0c
-GAP = 1.001                                     # Seconds over which a face is followed; and rounding
+GAP = 1.001                                     # Seconds over which a face is followed, rounded up
 LIMITS = {"moved": 1.5, "grown": .4, "changed": .35}
 NOISE = 192 * .02 ** 2                          # Of a look; in the dark all are alike
 
