@@ -81,7 +81,8 @@ class MapsOnly(nn.Module):
 # %% ../nbs/05_blocks.ipynb #d3p7hw15
 class Depthwise(nn.Conv2d):
     "A convolution of each channel by itself: in float32 on a CPU, where bfloat16 is slower."
-    def forward(self, x: Tensor) -> Tensor:         # (b c h w) to (b c h' w'), of the dtype of x
+    def forward(self, x: Tensor) -> Tensor:         # (b c h w) to (b c h' w')
+        "In the dtype of x."
         if x.device.type != "cpu":
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):

@@ -51,7 +51,7 @@ def test_maps_are_those_of_the_step():
     with pytest.raises(AttributeError):
         detector(x, "nose")
     with pytest.raises(RuntimeError):
-        detector(x[:, :2], "3")
+        detector(x.double(), "3")
     assert not any(m._forward_hooks for m in detector.modules())            # gone after an error, too
 
 
