@@ -51,9 +51,9 @@ def trusted(
 ) -> str:                       # Name of the detector
     "What finds faces. InputError for code that the run folder alone names."
     if ":" in cut.detector and args.detector is None:
-        raise InputError(f"the faces of its training were found by '{cut.detector}', and a run folder "
-                         f"may not name code to run; add --detector {cut.detector} if you know it, "
-                         "or --detector retinaface")
+        raise InputError(f"the faces of its training were found by '{cut.detector}', and a run "
+                         f"folder may not name code to run; add --detector {cut.detector} "
+                         "if you know it, or --detector retinaface")
     return cut.detector
 
 # %% ../../nbs/judging/06_looking.ipynb #167acd8b

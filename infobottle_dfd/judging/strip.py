@@ -62,13 +62,14 @@ def strip(
             ax = fig.add_subplot(grid[r + 1, c])
             ax.imshow(face if r == 0 else face.mean(-1), cmap="gray", vmin=0, vmax=1)
             if r:
-                drawn = ax.imshow(heat[r - 1, j].numpy(), cmap="inferno", alpha=.6, vmin=0, vmax=peak)
+                drawn = ax.imshow(heat[r - 1, j].numpy(), cmap="inferno", alpha=.6,
+                                  vmin=0, vmax=peak)
             name = f"{p[j]:.2f} at {when[j]:.1f} s" if r == 0 else f"block {r}" if c == 0 else ""
             ax.set_title(name, fontsize=7)
             ax.set_axis_off()
             below_it.append(ax)
     fig.colorbar(drawn, ax=below_it, shrink=.8, label="heat")
-    below = (f"dashed: the threshold of films; shaded: {ENOUGH} neighbouring faces or more whose mean "
-             "reaches it; grey: other people in the film" + f"; {below}" * bool(below))
+    below = (f"dashed: the threshold of films; shaded: {ENOUGH} neighbouring faces or more whose "
+             "mean reaches it; grey: other people in the film" + f"; {below}" * bool(below))
     fig.supxlabel(textwrap.fill(below, 140), fontsize=7, x=.01, ha="left", parse_math=False)
     return fig

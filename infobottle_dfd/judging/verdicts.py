@@ -56,7 +56,8 @@ def of_film(
              for s, k, q in zip(seen.sights, seen.people, p)]
     return {"file": str(file), "score": score, "verdict": "fake" if score >= threshold else "real",
             "person": most["person"], "seconds": seen.length, "frames": len(seen.times),
-            "worst": max((who["worst"] for who in people if who["decides"]), key=lambda w: w["score"]),
+            "worst": max((who["worst"] for who in people if who["decides"]),
+                         key=lambda w: w["score"]),
             "can_miss": can_miss(seen), "parts": len(parts(seen.times)), "people": people,
             "faces": faces}
 

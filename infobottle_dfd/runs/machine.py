@@ -55,7 +55,7 @@ def world() -> tuple[int, int]:
 def outlive(
     worker: int,        # Number of the loading process; all do the same
 ) -> None:
-    "`worker_init_fn` of a DataLoader: SIGTERM is the trainer's to answer, and obeyed from it alone."
+    "`worker_init_fn` of a DataLoader: SIGTERM is for the trainer, and obeyed from it alone."
     if not hasattr(signal, "sigwaitinfo"):              # macOS does not tell who sent a signal
         return
     def listen():
