@@ -44,9 +44,11 @@ def gflop(
 ) -> float:
     "Billions of operations of the model, counted on tensors without values."
     training = what == "step"
-    with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.set_grad_enabled(training):
+    counter = FlopCounterMode(display=False)
+    with torch.device("meta"), counter, torch.set_grad_enabled(training):
         out = Plain(n, b.d)(torch.empty(batch, 3, b.size, b.size))
-        if training: plain_loss(out, torch.zeros(batch, dtype=torch.long), torch.ones(3)).backward()
+        y = torch.zeros(batch, dtype=torch.long)
+        if training: plain_loss(out, y, torch.ones(3)).backward()
     return round(counter.get_total_flops() / 1e9, 3)
 
 # %% ../../nbs/experiments/12_bench.ipynb #18a4ee18
@@ -78,7 +80,8 @@ def few(
     tasks = [("tiny", 64, 64, True), ("tiny", 64, 64, False), ("tiny", 64, 1, False),
              ("resnet34", 224, 1, False), ("resnet34", 224, 2, False)]
     for backbone, size, batch, train in tasks[:2] if b.quick else tasks:
-        left = {*("folded", "stacked", "folded, grouped") * train, *SLOW[:b.quick or train or backbone != "tiny"]}
+        left = {*("folded", "stacked", "folded, grouped") * train,
+                *SLOW[:b.quick or train or backbone != "tiny"]}
         runs = {a: small(b, a, backbone, size, 2 if b.quick else batch, train)
                 for a in SMALL if a not in left}
         race(b, runs, what="small step" if train else "small inference", backbone=backbone,
@@ -94,10 +97,11 @@ def parts(
     "The optimiser's step alone, and the heads alone."
     net, opts = ForgeryDetector(n, b.d, b.backbone).to(b.device), {}
     for p in net.parameters(): p.grad = torch.zeros_like(p)
-    for name, how in (("one tensor after another", {"foreach": False}), ("foreach", {"foreach": True}),
-                      ("fused", {"fused": True})):
+    for name, how in (("one tensor after another", {"foreach": False}),
+                      ("foreach", {"foreach": True}), ("fused", {"fused": True})):
         opts[name] = torch.optim.AdamW(net.parameters(), **how).step
-    race(b, opts, what="AdamW", backbone=b.backbone, n=n, weights=sum(p.numel() for p in net.parameters()))
+    race(b, opts, what="AdamW", backbone=b.backbone, n=n,
+         weights=sum(p.numel() for p in net.parameters()))
     plain = Plain(n, b.d).to(b.device)
     z = torch.randn(n, batch, b.d, device=b.device, requires_grad=True)
     def loops():
@@ -112,10 +116,12 @@ def stages(
     b: Bench,       # Its rows grow
 ) -> None:
     "Each stage of three backbones, forwards and backwards in bfloat16."
-    for name, size, batch in (("tiny", 64, 64), ("mobilenet_v2", 96, 32), ("resnet34", 224, 16))[:1 if b.quick else 3]:
+    nets = ("tiny", 64, 64), ("mobilenet_v2", 96, 32), ("resnet34", 224, 16)
+    for name, size, batch in nets[:1 if b.quick else 3]:
         net = tiny() if name == "tiny" else get_model(name)
         cut = list(net) if name == "tiny" else list(net.features) if name == "mobilenet_v2" else \
-            [nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool), net.layer1, net.layer2, net.layer3, net.layer4]
+            [nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool),
+             net.layer1, net.layer2, net.layer3, net.layer4]
         x, runs, about = torch.rand(batch, 3, size, size, device=b.device), {}, []
         for i, part in enumerate(cut):
             part = part.to(b.device, memory_format=torch.channels_last)
@@ -170,7 +176,8 @@ def peak(
     for _ in range(2 if what == "step" else 1): f()
     status = Path("/proc/self/status")
     own = re.search(r"VmHWM:\s*(\d+)", status.read_text()) if status.exists() else None
-    kib = int(own[1]) if own else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss    # a parent's, too
+    kib = int(own[1]) if own else \
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss                  # a parent's, too
     print(torch.cuda.max_memory_allocated() / 1e9 if device == "cuda" else 1024 * kib / 1e9)
 
 # %% ../../nbs/experiments/12_bench.ipynb #ef64a068
@@ -186,10 +193,10 @@ def memory(
                 words = what, arm, n, batch, b.device.type
                 code = f"from infobottle_dfd.experiments.bench import peak; peak(*{words!r})"
                 done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-                found = {"failed": done.stderr.strip().split("\n")[-1][:80]} if done.returncode else \
-                    {"gb": float(done.stdout.split()[-1])}
+                gave = {"failed": done.stderr.strip().split("\n")[-1][:80]} if done.returncode \
+                    else {"gb": float(done.stdout.split()[-1])}
                 b.rows.append({"what": f"memory of {what}", "backbone": b.backbone, "batch": batch,
-                               "n": n, "arm": arm, **found})
+                               "n": n, "arm": arm, **gave})
 
 # %% ../../nbs/experiments/12_bench.ipynb #400f496e
 def finished_rows(
@@ -214,15 +221,19 @@ def measure(
 ) -> dict[str, object]:         # Machine, load, rates, rows
     "Run the races."
     b, start, load = Bench(device, quick), time.time(), os.getloadavg()[0]
-    many, batches = (1,) if quick else (4, 8, 2, 1), (4,) if quick else (32, 256) if b.gpu else (16,)
+    many = (1,) if quick else (4, 8, 2, 1)
+    batches = (4,) if quick else (32, 256) if b.gpu else (16,)
     matmul(b)
     for batch in batches:
         for n in many if "network" in races else (): network(b, batch, n)
         if "epoch" in races: epoch(b, batch, 8 if quick else 4096 if b.gpu else 96, many[0])
         if "parts" in races: parts(b, batch, many[0])
-        if "compiled" in races and not quick: network(b, batch, 4 if b.gpu else 1, compiled=True)
+        if "compiled" in races and not quick:
+            network(b, batch, 4 if b.gpu else 1, compiled=True)
     if "few" in races: few(b); stages(b)
     matmul(b)
     for batch in batches if "memory" in races else (): memory(b, batch, [] if quick else list(many))
-    return {**machine(device), "load_before_and_after": [load, os.getloadavg()[0]], "seconds": round(time.time() - start),
-            "matmul_gflops": {k: round(v / 1e9) for k, v in b.rate.items()}, "rows": finished_rows(b)}
+    return {**machine(device), "load_before_and_after": [load, os.getloadavg()[0]],
+            "seconds": round(time.time() - start),
+            "matmul_gflops": {k: round(v / 1e9) for k, v in b.rate.items()},
+            "rows": finished_rows(b)}

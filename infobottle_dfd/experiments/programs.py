@@ -19,7 +19,8 @@ from ..runs.step import Learner
 
 # %% ../../nbs/experiments/11_programs.ipynb #6b9c077c
 STEP = ("plain", "einsum heads", "fused AdamW", "channels last", "bf16", "compiled")
-RUN = ("plain", "einsum heads", "channels last", "bf16", "folded", "bf16 weights", "grouped", "compiled")
+RUN = ("plain", "einsum heads", "channels last", "bf16", "folded", "bf16 weights", "grouped",
+       "compiled")
 
 def tf32(
     arm: str,       # TF32 where its name ends so

@@ -72,8 +72,10 @@ def race(
         else:
             wall, cpu = zip(*times[name])
             row |= {"best": min(wall), "median": statistics.median(wall), "processor": min(cpu)}
-        b.rows.append({k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in row.items()})
-        print(*[about[k] for k in ("what", "n") if k in about], name, b.rows[-1].get("best", "failed"), flush=True)
+        b.rows.append({k: float(f"{v:.4g}") if isinstance(v, float) else v
+                       for k, v in row.items()})
+        print(*[about[k] for k in ("what", "n") if k in about], name,
+              b.rows[-1].get("best", "failed"), flush=True)
 
 # %% ../../nbs/experiments/10_turns.ipynb #105c7a7f
 def matmul(
@@ -95,5 +97,6 @@ def machine(
     text = info.read_text() if info.exists() else ""
     name, flags = (re.search(rf"{k}\s*: (.+)", text) for k in ("model name", "flags"))
     if device.type == "cpu": found["device"] = name[1] if name else "CPU"
-    return {**found, "capability": torch.backends.cpu.get_cpu_capability(), "threads": torch.get_num_threads(),
-            "flags": " ".join(f for f in flags[1].split() if re.match("avx|amx|fma", f)) if flags else ""}
+    kept = [f for f in flags[1].split() if re.match("avx|amx|fma", f)] if flags else []
+    return {**found, "capability": torch.backends.cpu.get_cpu_capability(),
+            "threads": torch.get_num_threads(), "flags": " ".join(kept)}
