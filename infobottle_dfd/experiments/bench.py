@@ -44,11 +44,11 @@ def gflop(
 ) -> float:
     "Billions of operations of the model, counted on tensors without values."
     training = what == "step"
-    counter = FlopCounterMode(display=False)
-    with torch.device("meta"), counter, torch.set_grad_enabled(training):
+    with torch.device("meta"), FlopCounterMode(display=False) as counter, \
+            torch.set_grad_enabled(training):
         out = Plain(n, b.d)(torch.empty(batch, 3, b.size, b.size))
-        y = torch.zeros(batch, dtype=torch.long)
-        if training: plain_loss(out, y, torch.ones(3)).backward()
+        if training:
+            plain_loss(out, torch.zeros(batch, dtype=torch.long), torch.ones(3)).backward()
     return round(counter.get_total_flops() / 1e9, 3)
 
 # %% ../../nbs/experiments/12_bench.ipynb #18a4ee18
@@ -221,8 +221,7 @@ def measure(
 ) -> dict[str, object]:         # Machine, load, rates, rows
     "Run the races."
     b, start, load = Bench(device, quick), time.time(), os.getloadavg()[0]
-    many = (1,) if quick else (4, 8, 2, 1)
-    batches = (4,) if quick else (32, 256) if b.gpu else (16,)
+    many, batches = ((1,), (4,)) if quick else ((4, 8, 2, 1), (32, 256) if b.gpu else (16,))
     matmul(b)
     for batch in batches:
         for n in many if "network" in races else (): network(b, batch, n)
@@ -235,5 +234,4 @@ def measure(
     for batch in batches if "memory" in races else (): memory(b, batch, [] if quick else list(many))
     return {**machine(device), "load_before_and_after": [load, os.getloadavg()[0]],
             "seconds": round(time.time() - start),
-            "matmul_gflops": {k: round(v / 1e9) for k, v in b.rate.items()},
-            "rows": finished_rows(b)}
+            "matmul_gflops": {k: round(v / 1e9) for k, v in b.rate.items()}, "rows": finished_rows(b)}
