@@ -87,6 +87,7 @@ SHIFTER = Part(FF.real, ("FaceShifter",), ff_name, split_counts(("real", "FaceSh
 DFD = Part(("actors",), ("DeepFakeDetection",), dfd_name,
            {("real", "all"): 363, ("DeepFakeDetection", "all"): 3068})
 
+# %% ../../nbs/faces/09_forensics.ipynb #33eba07e
 PLACE = re.compile(r"(?:.*/)?(?:(?:original|manipulated)_sequences/(\w+)/(\w+)/(?:videos|frames)"
                    r"|(original|deepfakes|face2face|faceswap|neuraltextures|faceshifter"
                    r"|deepfakedetection|actors))/([^/]+)(/[^/]+)?")

@@ -69,6 +69,7 @@ class Index(NamedTuple):
     sure: bool              # It can be jumped in: MP4 and Matroska with a time for every packet
     torn: bool              # It ends in the middle of a packet
 
+# %% ../../nbs/faces/14_packets.ipynb #927830b5
 def index(
     path: Path,     # A film
 ) -> Index:
