@@ -21,6 +21,7 @@ FIGURES = []
 @pytest.fixture(autouse=True)
 def alone(request):
     "A test draws the same random numbers whatever ran before it, and leaves no figure open for the next."
+    torch.manual_seed(0)
     if hasattr(request.module, "RANDOM"):
         request.module.RANDOM = np.random.default_rng(0)
     yield
