@@ -43,7 +43,7 @@ def _log_mean_strangers(scores: Tensor) -> Tensor:
 def donsker_varadhan(
     scores: Tensor,     # f(x_i, y_j), (... b b), pairs on the diagonal
 ) -> Tensor:            # Nats, (...)
-    "E f(pairs) - ln E exp f(strangers) (Donsker and Varadhan 1983); from few biased upwards."
+    "E f(pairs) - ln E exp f(strangers) (Donsker, Varadhan 1983); too high from few strangers."
     scores = _scores(scores)
     return scores.diagonal(dim1=-2, dim2=-1).mean(-1) - _log_mean_strangers(scores)
 
@@ -80,7 +80,7 @@ def neighbours(
     y: Tensor,          # Integer labels, (b), more than k of each
     k: int = 3,         # Neighbours of the same label: fewer scatter more, more smear
 ) -> float:             # Nats; a bound on neither side, may lie a little below 0
-    "Nearest-neighbour estimate of I(z;y), largest-coordinate distance (Ross 2014). InputError."
+    "Nearest-neighbour estimate of I(z;y), by largest coordinate (Ross 2014). InputError for other shapes."
     z, y = z.detach().double().cpu(), y.detach().cpu()
     if z.ndim != 2 or y.shape != z.shape[:1] or y.is_floating_point() or not z.isfinite().all():
         raise InputError(f"z must be finite numbers (b d) and y integer labels (b), "
