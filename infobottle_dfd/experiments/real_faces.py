@@ -27,7 +27,7 @@ ARMS = {"one block": dict(n=1, mode="cross-entropy"), "cross-entropy": dict(mode
         "heads": dict(mode="heads"), "single": dict(mode="infobottle_dfd.experiments.arms:Single"),
         "sd": dict(mode="infobottle_dfd.experiments.arms:Decoupled"), "released": {},
         "released-fixed": dict(weighting="fixed"), "paper": dict(mode="paper"),
-        "calm": dict(mode="calm")}
+        "calm": dict(mode="calm"), "places": dict(mode="places")}
 
 # %% ../../nbs/experiments/03_real_faces.ipynb #34cd7df2
 @dataclass
@@ -38,7 +38,7 @@ class RealFaces:
     """
     # Folder with dfdc_pairs/, ciplab_256/ and weights/
     data: tyro.conf.Positional[Path]
-    # Also: one block, single, sd, released, paper
+    # Also: one block, single, sd, released, paper; places, whose masks are made from the pairs
     arms: tuple[str, ...] = ("cross-entropy", "released-fixed", "heads", "calm")
     seeds: tuple[int, ...] = (0, 1, 2)      # Of weights and order
     size: int = 96                          # Height and width in pixels
@@ -57,18 +57,23 @@ class RealFaces:
 def manifests(
     data: Path,                 # As in `RealFaces`
     work: Path,                 # Where to write them
+    marked: bool = False,       # With a mask for each fake, where its source shows the same scene
 ) -> tuple[Path, Path]:         # Of dfdc_pairs and of ciplab_256
     "The two sets as manifests: people from pairs.csv, replaced regions of ciplab_256 as methods."
     read = lambda path: csv.DictReader(open(data / path, newline=""))
-    pairs = [[(data / "dfdc_pairs" / r[c]).resolve(), int(c == "fake"), r["split"], Path(r[c]).stem,
-              r["identity"], ""] for r in read("dfdc_pairs/pairs.csv") for c in ("real", "fake")]
-    other = [[(data / "ciplab_256" / r["file"]).resolve(), int(r["label"] == "fake"), "", r["file"],
-              "", r["regions"].zfill(4) if r["label"] == "fake" else ""]
-             for r in read("ciplab_256/index.csv")]
     work.mkdir(parents=True, exist_ok=True)
+    mask = lambda r: marked and load("experiments.differences:mask_of")(
+        data / "dfdc_pairs" / r["fake"], data / "dfdc_pairs" / r["real"], work.resolve() / "masks")
+    pairs = [[(data / "dfdc_pairs" / r[c]).resolve(), int(c == "fake"), r["split"], Path(r[c]).stem,
+              r["identity"], "", c == "fake" and mask(r) or ""]
+             for r in read("dfdc_pairs/pairs.csv") for c in ("real", "fake")]
+    other = [[(data / "ciplab_256" / r["file"]).resolve(), int(r["label"] == "fake"), "", r["file"],
+              "", r["regions"].zfill(4) if r["label"] == "fake" else "", ""]
+             for r in read("ciplab_256/index.csv")]
+    columns = ["path", "label", "split", "video", "identity", "method", "mask"]
     for name, rows in (("dfdc_pairs", pairs), ("ciplab_256", other)):
         text = io.StringIO(newline="")
-        csv.writer(text).writerows([["path", "label", "split", "video", "identity", "method"], *rows])
+        csv.writer(text).writerows([columns, *rows])
         write(work / f"{name}.csv", lambda p: p.write_text(text.getvalue()))
     return work / "dfdc_pairs.csv", work / "ciplab_256.csv"
 
@@ -84,10 +89,16 @@ def cell(
     history = [json.loads(h) for h in (out / "metrics.jsonl").read_text().splitlines()]
     judged = load("judging.evaluate:evaluate")(Evaluate(sets, (out,), device=cfg.device))
     device = load("runs.machine:pick_device")(cfg.device)
-    detector, _ = load("runs.checkpoint:load_run")(out, device)
-    rows = [r for r in load("faces.manifest:read_faces")(sets[0]) if r.split == "test"]
-    faces = load("faces.pictures:FaceFiles")(rows, cfg.size)
-    x, y = faces[list(range(len(faces)))]
+    detector, saved = load("runs.checkpoint:load_run")(out, device)
+    rows = load("faces.manifest:read_faces")(sets[0])
+    of = lambda split, marked=False: load("faces.pictures:FaceFiles")(
+        [r for r in rows if r.split == split], cfg.size, marked=marked)
+    x, y = (faces := of("test"))[list(range(len(faces)))]
+    where = {}
+    if asked := saved.get("objective"):                 # which has a map
+        train, val, test = (of(split, True) for split in ("train", "val", "test"))
+        where = load("experiments.where:located")(detector, asked, train, val, {"test": test})
+        where = {"where": {k: where[k] for k in ("auc", "iou", "thresholds")}}
     kept = lambda d: {k: v for k, v in d.items() if k not in ("run", "data", "config", "versions")}
     config = asdict(cfg) | {"data": sets[0].name, "weights": cfg.weights and Path(cfg.weights).name}
     return {"arm": words["arms"], "seed": cfg.seed, "epoch": report["epoch"],
@@ -98,7 +109,7 @@ def cell(
             "information": history[report["epoch"] - 1]["val"]["information"],
             **{path.stem: kept(r) for path, r in zip(sets, judged)},
             "auc_spoiled": load("experiments.trials:spoiled")(detector, x, y),
-            **load("experiments.trials:alike")(detector, x), "config": config,
+            **load("experiments.trials:alike")(detector, x), **where, "config": config,
             **stamp("real_faces DATA", words, device)}
 
 # %% ../../nbs/experiments/03_real_faces.ipynb #ca515021
@@ -110,9 +121,11 @@ def run(
     for name in ("dfdc_pairs/pairs.csv", "ciplab_256/index.csv", WEIGHTS):
         if not (args.data / name).is_file():
             raise InputError(f"{args.data / name}: no such file; DATA must hold it")
-    sets = manifests(args.data, args.work)
+    plain = manifests(args.data, args.work)
+    if "places" in args.arms: marked = manifests(args.data, args.work / "marked", True)
     def one(name, arm, seed):
         "One cell."
+        sets = marked if arm == "places" else plain
         weights = str(args.data / WEIGHTS) if args.backbone == "mobilenet_v2" else None
         cfg = Config(str(sets[0]), size=args.size, backbone=args.backbone, d=128, batch=32,
                      weights=weights, lr=args.lr, epochs=args.epochs, seed=seed, bf16=True,
