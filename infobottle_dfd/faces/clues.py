@@ -40,12 +40,12 @@ def photograph(
     blur = lambda x, k: F.avg_pool2d(F.pad(x, (k // 2,) * 4, mode="replicate"), k, 1)
     x, (_, mouth, seam, texture) = p.image, rearrange(masks, "b q h w -> q b 1 h w")
     on = lambda clue, lo, hi: (p.clue[clue] * p.uniform(lo, hi))[:, None]
-    tint = F.normalize(torch.randn(p.b, 3, 1, 1, generator=p.rng), dim=1)
+    tint = F.normalize(p.draw(torch.randn, 3, 1, 1), dim=1)
     x = x * (1 + tint * seam * on(2, .10, .20))
     x = torch.lerp(x, blur(x, 3), p.uniform(0, .6)[:, None].expand_as(x))
     x = torch.lerp(x, blur(x, 5), (mouth * on(1, .2, 1.)).expand_as(x))
-    grain = torch.randn(x.shape, generator=p.rng)
-    if noise is not None: grain = torch.randn(x.shape, generator=noise)
+    grain = p.draw(torch.randn, *x.shape[1:])
+    if noise: grain = torch.randn(p.rows, *x.shape[1:], generator=noise)[:p.b]
     x = x + grain * p.uniform(.008, .03)[:, None]
     row = torch.arange(x.shape[-1])
     checks = ((rearrange(row, "h -> h 1") + row) % 2) * 2. - 1
@@ -58,9 +58,10 @@ def render(
     size: int,                  # Height and width in pixels
     rng: torch.Generator,       # Source of all randomness
     noise: torch.Generator | None = None,   # Of the sensor; None: `rng` as well
+    first: int | None = None,   # So many are painted; None: all
 ) -> tuple[Tensor, Tensor]:     # Pictures (b 3 h w) uint8, regions of the clues (b 4 h w) bool
     "Portraits with the given clues."
-    p = Portrait(clues, size, rng)
+    p = Portrait(clues, size, rng, first)
     for layer in (paint_back, paint_head, paint_eyes, paint_middle):
         layer(p)
     masks = regions(p)
@@ -95,13 +96,14 @@ def beside(
     size: int,                  # Height and width in pixels
     rng: torch.Generator,       # Source of all randomness
     noise: torch.Generator | None = None,   # Of the sources' sensor; None: sources are not wanted
+    first: int | None = None,   # So many are painted; None: all
 ) -> tuple[Tensor, Tensor | None, Tensor, Tensor]:  # Pictures, sources; regions of `render`; mask
     "Faces, their sources without a clue, (b 3 h w) each; 255 where they differ, (b 1 h w) uint8."
     start, none = rng.get_state(), torch.zeros_like(clues)
     def again(clues, noise=None):
         "The same draws."
         rng.set_state(start)
-        return render(clues, size, rng, noise)
+        return render(clues, size, rng, noise, first)
     real = again(none, noise)[0] if noise else None
     same, (x, masks) = again(none)[0], again(clues)
     return x, real, masks, (x != same).any(1, keepdim=True).byte() * 255
@@ -125,17 +127,18 @@ class ClueFaces(Dataset):
                              "ask for at least 2 images of 16 pixels")
         rng, parts = torch.Generator().manual_seed(seed), []
         noise = torch.Generator().manual_seed(seed + 2 ** 40)
-        for _ in tqdm(range(0, count, 128), desc="drawing faces", disable=None, leave=False):
-            clues = draw_clues(128, rng, only, leave_out, shortcut)
-            if pairs: clues = clues[1::2]               # each of these has a source beside it
+        for at in tqdm(range(0, count, 128), desc="drawing faces", disable=None, leave=False):
+            clues, left = draw_clues(128, rng, only, leave_out, shortcut), count - at
+            if pairs: clues, left = clues[1::2], (left + 1) // 2    # a source beside each of these
             if pairs or marked:
-                x, real, masks, where = beside(clues, size, rng, noise if pairs else None)
+                x, real, masks, where = beside(clues, size, rng, noise if pairs else None, left)
+                clues = clues[:left]
                 parts.append((x, masks, clues, where))
                 if pairs:
                     none = real, masks, torch.zeros_like(clues), torch.zeros_like(where)
                     parts[-1] = [rearrange([*t], "t b ... -> (b t) ...") for t in zip(none, parts[-1])]
             else:
-                parts.append((*render(clues, size, rng), clues))
+                parts.append((*render(clues, size, rng, first=left), clues[:left]))
         self.x, self.masks, self.clues, *where = (torch.cat(t)[:count] for t in zip(*parts))
         self.y, self.where = self.clues.any(1).long(), where[0] if marked else None
 

@@ -7,6 +7,7 @@ __all__ = ['SKIN', 'HAIR', 'IRIS', 'disc', 'Portrait', 'paint_back', 'paint_head
 
 # %% ../../nbs/faces/01_portraits.ipynb #05-002
 import math
+from collections.abc import Callable
 
 import torch
 from einops import rearrange
@@ -42,9 +43,10 @@ class Portrait:
         clues: Tensor,          # Which clue each image carries, (b 4) bool
         size: int,              # Height and width in pixels
         rng: torch.Generator,   # Source of all randomness
+        first: int | None = None,   # So many are painted; those left out draw their numbers, too
     ):
-        b = self.b = len(clues)
-        self.rng, self.clue = rng, rearrange(clues.float(), "b q -> q b 1 1")
+        self.rows, self.rng, clues = len(clues), rng, clues[:first].float()
+        self.b, self.clue = len(clues), rearrange(clues, "b q -> q b 1 1")
         v, u = torch.meshgrid(*[torch.linspace(-1, 1, size)] * 2, indexing="ij")
         angle, scale = self.normal(.08), self.uniform(1.12, 1.32)
         u, v = u - self.normal(.04), v - self.normal(.04)
@@ -59,21 +61,25 @@ class Portrait:
                       - .16 * r2.clamp(0, 1.3) ** 2)[:, None]
         self.eye_x, self.eye_y, self.mouth_y = (
             self.uniform(.235, .275), self.uniform(-.12, -.07), self.uniform(.43, .50))
-        self.image = torch.zeros(b, 3, size, size)
+        self.image = torch.zeros(self.b, 3, size, size)
+
+    def draw(self, random: Callable[..., Tensor], *shape: int) -> Tensor:
+        "`torch.rand` or `torch.randn`, an array of that shape per image, (b ...)."
+        return random(self.rows, *shape, generator=self.rng)[:self.b]
 
     def uniform(self, lo: float, hi: float) -> Tensor:
         "One number per image, (b 1 1)."
-        return torch.rand(self.b, 1, 1, generator=self.rng) * (hi - lo) + lo
+        return self.draw(torch.rand, 1, 1) * (hi - lo) + lo
 
     def normal(self, std: float) -> Tensor:
         "One number per image, (b 1 1)."
-        return torch.randn(self.b, 1, 1, generator=self.rng) * std
+        return self.draw(torch.randn, 1, 1) * std
 
     def colour(self, table: Tensor, std: float = 0.) -> Tensor:
         "A colour between two neighbours of the table, (b 3 1 1)."
-        i = torch.rand(self.b, generator=self.rng) * (len(table) - 1.001)
+        i = self.draw(torch.rand) * (len(table) - 1.001)
         mixed = torch.lerp(table[i.long()], table[i.long() + 1], rearrange(i.frac(), "b -> b 1"))
-        return rearrange(mixed + torch.randn(self.b, 3, generator=self.rng) * std, "b c -> b c 1 1")
+        return rearrange(mixed + self.draw(torch.randn, 3) * std, "b c -> b c 1 1")
 
     def disc(self, cx, cy, rx, ry, edge=.04, turned=False) -> Tensor:
         "`disc` in the face's own coordinates; what is in front of the head moves when it turns."
@@ -89,9 +95,9 @@ def paint_back(
     p: Portrait,        # Painted on
 ) -> None:
     "Wall, hair behind the head, shirt, neck and ears."
-    wall, shirt = (torch.rand(p.b, 3, 1, 1, generator=p.rng) for _ in range(2))
+    wall, shirt = (p.draw(torch.rand, 3, 1, 1) for _ in range(2))
     wall = wall * .35 + .35
-    fade = torch.randn(p.b, 3, 1, 1, generator=p.rng) * .12
+    fade = p.draw(torch.randn, 3, 1, 1) * .12
     p.paint(torch.ones_like(p.x), wall + fade * p.y[:, None])
     long = (p.uniform(0, 1) < .5).float()
     p.paint(p.disc(0., -.14, p.wide + .16, p.high + .04, .08), p.hair)
@@ -123,7 +129,7 @@ def paint_eyes(
     p: Portrait,        # Painted on
 ) -> None:
     "Eyes, lids and brows; with clue 0, one iris of another colour."
-    hue = torch.rand(p.b, 1, generator=p.rng) + torch.tensor([0, 1 / 3, 2 / 3])
+    hue = p.draw(torch.rand, 1) + torch.tensor([0, 1 / 3, 2 / 3])
     false = rearrange(.42 + .36 * (2 * math.pi * hue).cos(), "b c -> b c 1 1")
     near = (false - p.iris).norm(dim=1, keepdim=True) < .35
     false = torch.where(near, false.roll(1, 1), false)      # too near: turn the wheel by a third
@@ -162,7 +168,7 @@ def paint_middle(
         p.paint(p.disc(s * nostril, .265, .028, .018, .03, turned=True) * .75, p.skin * .35)
     width, thick, smile = p.uniform(.17, .24), p.uniform(.035, .05), p.normal(.3) + .25
     lip = (p.skin * rearrange(torch.tensor([.86, .56, .56]), "c -> c 1 1")
-           + torch.randn(p.b, 3, 1, 1, generator=p.rng) * .03)
+           + p.draw(torch.randn, 3, 1, 1) * .03)
     x = p.x - p.turn
     bent = p.y + smile * (x ** 2 - .02)
     at = lambda dy, rx, ry, edge: disc(x, bent, 0., p.mouth_y + dy, rx, ry, edge)

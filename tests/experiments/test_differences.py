@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 from infobottle_dfd.core import InputError
-from infobottle_dfd.experiments.differences import Differences, marked, places, run
+from infobottle_dfd.experiments.differences import Differences, mask_of, marked, places, run
 from infobottle_dfd.faces.clues import ClueFaces
+from infobottle_dfd.faces.stills import decode
 
 
 def test_places():
@@ -21,16 +22,32 @@ def test_places():
     assert marked(mask, 8, 0) == {"all": round(4 / 64, 3), "rim": 0., "middle": .25}
 
 
-def test_the_command(tmp_path):
-    "Pairs in, one JSON out, with command and versions; too few pairs are refused."
-    drawn, lines = ClueFaces(12, 56, seed=2).x.permute(0, 2, 3, 1).numpy(), ["split,real,fake"]
-    for k, real in enumerate(drawn):
+@pytest.fixture
+def pairs(tmp_path):
+    "Twelve faces, each beside a copy with an inverted square; as a list, too."
+    lines = ["split,real,fake"]
+    for k, real in enumerate(ClueFaces(12, 56, seed=2).x.permute(0, 2, 3, 1).numpy()):
         fake = real.copy()
         fake[20:40, 20:40] = 255 - fake[20:40, 20:40]
         for kind, x in (("real", real), ("fake", fake)):
             Image.fromarray(x).save(tmp_path / f"{kind}{k}.png")
         lines.append(f"train,real{k}.png,fake{k}.png")
     (tmp_path / "pairs.csv").write_text("\n".join(lines))
+
+
+def test_a_mask_is_drawn_once_and_not_from_another_scene(pairs, tmp_path):
+    "Where the copy was changed; a mask that is there stays; another person's picture gives none."
+    out = tmp_path / "masks"
+    file = mask_of(tmp_path / "fake3.png", tmp_path / "real3.png", out)
+    mask = decode(out / "fake3.png").min(-1) > 127
+    assert file == str(out / "fake3.png") and mask[22:38, 22:38].all() and not mask[:16].any() and not mask[44:].any()
+    (tmp_path / "real3.png").write_bytes((tmp_path / "real4.png").read_bytes())
+    assert mask_of(tmp_path / "fake3.png", tmp_path / "real3.png", out) == file
+    assert mask_of(tmp_path / "fake5.png", tmp_path / "real6.png", out) == "" and not (out / "fake5.png").exists()
+
+
+def test_the_command(pairs, tmp_path):
+    "Pairs in, one JSON out, with command and versions; too few pairs are refused."
     run(Differences(tmp_path / "pairs.csv", count=10, out=tmp_path / "out.json"))
     found = json.loads((tmp_path / "out.json").read_text())
     assert found["command"].endswith("experiments.differences --split train --count 10 --seed 0") and found["mean"][4][4] > .5 and found["mean"][0] == [0] * 8

@@ -2,9 +2,12 @@
 import runpy
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import ROOT
+from PIL import Image
 
 from infobottle_dfd.core import InputError
 from infobottle_dfd.experiments import ablations, maps, real_faces
@@ -63,6 +66,20 @@ def test_two_sets_become_manifests(tmp_path):
     pairs, other = map(read_faces, real_faces.manifests(tmp_path, tmp_path / "work"))
     assert [(r.label, r.split, r.video, r.identity) for r in pairs] == [(0, "test", "a", "7"), (1, "test", "b", "7")]
     assert [(r.label, r.method) for r in other] == [(0, ""), (1, "0011")]
+
+
+def test_the_masks_of_pairs_are_made_where_they_are_asked_for(tmp_path):
+    "The fake's, beside the manifest; without the word the column is empty and nothing is drawn."
+    (tmp_path / "dfdc_pairs").mkdir(), (tmp_path / "ciplab_256").mkdir()
+    (tmp_path / "dfdc_pairs/pairs.csv").write_text("real,fake,split,identity\na.png,b.png,test,7\n")
+    (tmp_path / "ciplab_256/index.csv").write_text("file,label,regions\n")
+    picture = np.random.default_rng(0).integers(0, 255, (56, 56, 3), np.uint8)
+    for name in "ab":
+        Image.fromarray(picture).save(tmp_path / f"dfdc_pairs/{name}.png")
+        picture[20:30, 20:30] //= 3
+    plain, marked = (read_faces(real_faces.manifests(tmp_path, tmp_path / "work", m)[0]) for m in (False, True))
+    assert [r.mask for r in plain] == ["", ""] and marked[0].mask == ""
+    assert Path(marked[1].mask) == tmp_path / "work/masks/b.png" and Path(marked[1].mask).exists()
 
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules")

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from infobottle_dfd.core import InputError
+from infobottle_dfd.faces import clues
 from infobottle_dfd.faces.clues import CLUES, ClueFaces, render
 
 
@@ -27,6 +28,22 @@ def test_plans():
 def test_seed_decides_and_length_does_not():
     a, b, c = ClueFaces(300, 32, seed=4), ClueFaces(100, 32, seed=4), ClueFaces(100, 32, seed=5)
     assert torch.equal(a.x[:100], b.x) and torch.equal(a.masks[:100], b.masks) and not torch.equal(b.x, c.x)
+
+
+@pytest.mark.parametrize("count", [7, 130])
+def test_what_is_not_asked_for_is_not_painted(count, monkeypatch):
+    "Of pairs and their masks, too: the same faces as of a longer set, and no more painted than are handed out."
+    painted, inner = [], clues.render
+
+    def counted(*args, **kwargs):
+        painted.append(len((out := inner(*args, **kwargs))[0]))
+        return out
+    monkeypatch.setattr(clues, "render", counted)
+    few = ClueFaces(count, 32, seed=4, pairs=True, marked=True)
+    assert sum(painted) <= 3 * (count + 1) // 2 + 3
+    many = ClueFaces(256, 32, seed=4, pairs=True, marked=True)
+    for name in ("x", "y", "masks", "clues", "where"):
+        assert torch.equal(getattr(few, name), getattr(many, name)[:count]), name
 
 
 def test_skin_is_skin():
