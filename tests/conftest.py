@@ -88,6 +88,12 @@ def few_faces(monkeypatch):
 
 
 @pytest.fixture
+def without_audit(monkeypatch):
+    "Runs end without the audit of val: half a second a run, and the subject of test_training."
+    monkeypatch.setattr("infobottle_dfd.training.val_audit", lambda *_: {"note": "not asked for"})
+
+
+@pytest.fixture
 def call(monkeypatch, capsys, tmp_path):
     "Run a command in an empty folder: exit status, stdout, stderr."
     monkeypatch.chdir(tmp_path)

@@ -12,7 +12,7 @@ import pytest
 
 from helpers import ENV, FIXED, HEADER, TRAIN, film, one_sentence
 
-pytestmark = pytest.mark.usefixtures("few_faces")
+pytestmark = pytest.mark.usefixtures("few_faces", "without_audit")
 CASES = [("missing", "no such file or folder"), ("empty", "no pictures; give a folder with real/ and fake/"), ("one class", "no fake pictures"),
          ("truncated", "broken.jpg: not a readable picture"), ("text", "note.jpg: not a readable picture"),
          ("no column", "no column 'identity'; the first line must be path,label"), ("label 2", "label '2'; write 1 for fake and 0 for real")]

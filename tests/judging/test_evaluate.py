@@ -14,7 +14,7 @@ from infobottle_dfd.faces.pictures import FaceFiles
 from infobottle_dfd.judging.metrics import score
 from infobottle_dfd.runs.checkpoint import load_run
 
-pytestmark = pytest.mark.usefixtures("few_faces")
+pytestmark = pytest.mark.usefixtures("few_faces", "without_audit")
 
 
 def test_data_without_a_test_split(call, face_folder, tmp_path):

@@ -19,7 +19,7 @@ from infobottle_dfd.faces.pictures import load_face
 from infobottle_dfd.judging.levels import by_video
 from infobottle_dfd.runs.checkpoint import load_run
 
-pytestmark = pytest.mark.usefixtures("few_faces")
+pytestmark = pytest.mark.usefixtures("few_faces", "without_audit")
 
 
 def test_bad_prediction(call, bad, run_folder, face_folder):

@@ -22,7 +22,7 @@ from infobottle_dfd.runs.config import Config, saved_settings
 from infobottle_dfd.runs.step import Learner
 from infobottle_dfd.training import fit, make_data, validate
 
-pytestmark = pytest.mark.usefixtures("few_faces")
+pytestmark = pytest.mark.usefixtures("few_faces", "without_audit")
 
 
 def weights(run):

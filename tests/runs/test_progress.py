@@ -6,7 +6,7 @@ import pytest
 from infobottle_dfd.runs.config import Config
 from infobottle_dfd.training import fit
 
-pytestmark = pytest.mark.usefixtures("few_faces")
+pytestmark = pytest.mark.usefixtures("few_faces", "without_audit")
 
 
 def test_what_can_be_watched(tmp_path, capsys):

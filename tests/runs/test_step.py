@@ -13,7 +13,7 @@ from infobottle_dfd.runs.config import MODES, Config
 from infobottle_dfd.runs.step import Learner, Together, lr_at, plan
 from infobottle_dfd.training import fit
 
-pytestmark = pytest.mark.usefixtures("few_faces")
+pytestmark = pytest.mark.usefixtures("few_faces", "without_audit")
 STEP = '''
 from torch.nn.parallel import DistributedDataParallel
 from test_step import faces, gradients, learner_of
