@@ -1,5 +1,6 @@
 """Benchmarks in their official layouts, with everything that goes wrong on disks: capitals, spaces, CRLF, missing files, turned labels."""
 import json
+from pathlib import Path
 
 import pytest
 
@@ -127,6 +128,16 @@ def test_deepfakebench(tree):
     assert [(r.video, r.split, r.path.name) for r in found.rows if r.split == "test"] == [("FF-DF/c", "test", "3.png"), ("FF-DF/c", "test", "20.png")]
     assert {r.split for r in found.rows if r.video == "FF-DF/b"} == {"train"} and {r.label for r in found.rows} == {1} and found.cropped
     assert "1 of 3 train videos of this list stand in test too" in inventory(found) and "1 of 1 val videos of this list stand in train too" in inventory(found)
+
+
+def test_masks_of_a_list_lie_beside_its_frames(tree):
+    "Of fakes alone, the last `frames` of the path, and only where the file is there."
+    rows = {label: {"train": {"c23": {v: {"frames": [f"frames/{label}/frames/{v}/{k}.png" for k in (1, 2)]}}}} for label, v in (("FF-DF", "000_003"), ("FF-real", "000"))}
+    root = tree("frames/FF-DF/masks/000_003/1.png", "frames/FF-real/masks/000/1.png", "masks/FF-DF/frames/000_003/2.png",
+                **{f"frames__{n}__frames__{v}__{k}.png": "a picture" for n, v in (("FF-DF", "000_003"), ("FF-real", "000")) for k in (1, 2)}, **{"FF.json": json.dumps({"FF": rows})})
+    found = read_benchmark(root / "FF.json")
+    assert {(r.video, r.path.name): Path(r.mask) for r in found.rows if r.mask} == {("FF-DF/000_003", "1.png"): root / "frames/FF-DF/masks/000_003/1.png"}
+    assert "masks: 1 of 2 fakes have one of the list's" in inventory(found)
 
 
 @pytest.mark.parametrize("spoil, word", [({"FF": {"FF-XX": {}}}, "label 'FF-XX' is none of"), ({"FF": {"FF-DF": {"train": {"v": {}}}}}, "not in DeepfakeBench's form"), ({"FF": 3}, "damaged, or no description"), ({}, "lists nothing of compression")], ids=str)
