@@ -1,4 +1,5 @@
 """Packages `infobottle_dfd`; every fact about the package stands in settings.ini."""
+import re
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -8,6 +9,8 @@ here = Path(__file__).parent
 parser = ConfigParser(delimiters=["="])
 parser.read(here / "settings.ini", encoding="utf8")
 cfg = parser["DEFAULT"]
+readme = (here / "README.md").read_text(encoding="utf8")
+readme = re.sub(r"!?\[([^\]]+)\]\((?!https?:)[^)\s]+\)", r"\1", readme)     # away from the repository a link into it leads nowhere
 lines = lambda key: [line for line in cfg[key].split("\n") if line.strip()]
 
 setup(
@@ -17,7 +20,7 @@ setup(
     keywords=cfg["keywords"],
     author=cfg["author"],
     license="Apache-2.0",
-    long_description=(here / "README.md").read_text(encoding="utf8"),
+    long_description=readme,
     long_description_content_type="text/markdown",
     packages=find_packages(include=[cfg["lib_path"], cfg["lib_path"] + ".*"]),
     python_requires=">=" + cfg["min_python"],

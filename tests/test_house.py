@@ -126,13 +126,15 @@ def test_help_is_quick(name, figure):
 
 
 def test_pages_lead_on():
-    "The last line of every page leads to the one before, the next one of its folder, and the map; the map leads to the first."
+    "The last line of every page leads to the one before, the next one of its folder, the map, and the table of words; the map leads to the first."
     start = PLACES / "00_start.ipynb"
     for path in PAGES:
         last = [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == "markdown"][-1]
-        links = {(path.parent / link).resolve() for link in re.findall(r"\]\(([\w./]+\.ipynb)", "".join(last["source"]).strip().splitlines()[-1])}
+        line = "".join(last["source"]).strip().splitlines()[-1]
+        links = {(path.parent / link).resolve() for link in re.findall(r"\]\(([\w./]+\.ipynb)", line)}
         room = sorted(p for p in PAGES if p.parent == path.parent)
         i = room.index(path)
         beside = [] if path == start else room[max(i - 1, 0):i]
         wanted = {p.resolve() for p in chain(beside, room[i + 1:i + 2], [start] * (path != start))}
         assert start.exists() and wanted <= links, f"{path.relative_to(PLACES)}: no link to {sorted(p.name for p in wanted - links)}"
+        assert "00_start.ipynb#Words-and-letters)" in line, path.relative_to(PLACES)

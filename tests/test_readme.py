@@ -3,6 +3,7 @@ import json
 import os
 import re
 import resource
+import runpy
 import subprocess
 import sys
 import time
@@ -41,6 +42,16 @@ def test_links_lead_somewhere():
     readme = (ROOT / "README.md").read_text()
     links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", readme) if "://" not in link]
     assert links and not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_what_pypi_shows(monkeypatch):
+    "README.md without the links into the repository; nothing else is lost."
+    told = {}
+    monkeypatch.setattr("setuptools.setup", told.update)
+    runpy.run_path(str(ROOT / "setup.py"))
+    readme, shown = (ROOT / "README.md").read_text(), told["long_description"]
+    assert not [link for link in re.findall(r"\]\(([^)]+)\)", shown) if "://" not in link]
+    assert shown.count("```") == readme.count("```") and "the rest are side roads" in shown and "14_places" in shown
 
 
 def test_the_example_runs():
