@@ -190,7 +190,8 @@ def must_have_folder(
         rights = [real] * os.path.exists(real) or [os.path.dirname(real)]
         rights += [os.path.dirname(real)] * os.path.isfile(real)        # a draft is written there
         if not all(os.access(p, os.W_OK) for p in rights):
-            raise InputError(f"{path}: may not be written by you; name another, or ask for the right")
+            raise InputError(f"{path}: may not be written by you; name another, "
+                             "or ask for the right")
         taken[real] = path
 
 # %% ../nbs/foundation/01_core.ipynb #2e5bb22f

@@ -215,4 +215,5 @@ def measure(
     for batch in batches if "memory" in races else (): memory(b, batch, [] if quick else list(many))
     return {**machine(device), "load_before_and_after": [load, os.getloadavg()[0]],
             "seconds": round(time.time() - start),
-            "matmul_gflops": {k: round(v / 1e9) for k, v in b.rate.items()}, "rows": finished_rows(b)}
+            "matmul_gflops": {k: round(v / 1e9) for k, v in b.rate.items()},
+            "rows": finished_rows(b)}
