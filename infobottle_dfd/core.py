@@ -150,6 +150,7 @@ def draft_of(
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     return draft
 
+# %% ../nbs/foundation/01_core.ipynb #d05f3b68
 def write(
     path: Path,                             # Where; a link stays one, and what it names is written
     put: Callable[[Path], object],          # Writes to the path it is given
