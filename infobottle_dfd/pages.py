@@ -31,7 +31,8 @@ CLUES = {"eyes": BLUE, "mouth": ORANGE, "seam": GREEN, "texture": PURPLE}
 
 # %% ../nbs/foundation/02_pages.ipynb #cfa3635a
 OLD_NAMES = {"ce": "cross-entropy", "four, ce": "cross-entropy", "one": "one block",
-             "wide": "one wide block", "one block, ce": "one block", "decoupled": "single with penalty"}
+             "wide": "one wide block", "one block, ce": "one block",
+             "decoupled": "single with penalty"}
 
 def arm(
     name: str,      # As in a result file, of any version

@@ -98,7 +98,8 @@ def parts(
     for name, how in (("one tensor after another", {"foreach": False}),
                       ("foreach", {"foreach": True}), ("fused", {"fused": True})):
         opts[name] = torch.optim.AdamW(net.parameters(), **how).step
-    race(b, opts, what="AdamW", backbone=b.backbone, n=n,
+    least = .03 if b.quick else .15                     # seconds of a turn
+    race(b, opts, least, what="AdamW", backbone=b.backbone, n=n,
          weights=sum(p.numel() for p in net.parameters()))
     plain = Plain(n, b.d).to(b.device)
     z = torch.randn(n, batch, b.d, device=b.device, requires_grad=True)
@@ -107,7 +108,7 @@ def parts(
         full, without, alone = plain.heads(list(z))
         (full.sum() + sum(t.sum() for t in without) + sum(t.sum() for t in alone)).backward()
     einsum = lambda: sum(t.sum() for t in net.heads(z)).backward()
-    race(b, {"loops": loops, "einsum": einsum}, what="heads", n=n, batch=batch)
+    race(b, {"loops": loops, "einsum": einsum}, least, what="heads", n=n, batch=batch)
 
 # %% ../../nbs/experiments/12_bench.ipynb #bae833b1
 def stages(
@@ -215,4 +216,5 @@ def measure(
     for batch in batches if "memory" in races else (): memory(b, batch, [] if quick else list(many))
     return {**machine(device), "load_before_and_after": [load, os.getloadavg()[0]],
             "seconds": round(time.time() - start),
-            "matmul_gflops": {k: round(v / 1e9) for k, v in b.rate.items()}, "rows": finished_rows(b)}
+            "matmul_gflops": {k: round(v / 1e9) for k, v in b.rate.items()},
+            "rows": finished_rows(b)}

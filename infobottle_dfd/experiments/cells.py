@@ -137,7 +137,8 @@ def forest(
         ax.plot([d.low, d.high], [i, i], lw=2, color=colour)
         ax.plot(d.mean, i, "x" if len(d.seeds) == 1 else "o", color=colour,
                 mfc=colour if d.sure else "white")
-    ax.set_yticks(range(len(rows)), [f"{k} ({_many(d.seeds)})" if d else k for k, d in rows.items()])
+    names = [f"{k} ({_many(d.seeds)})" if d else k for k, d in rows.items()]
+    ax.set_yticks(range(len(rows)), names)
     ax.set_ylim(len(rows) - .4, -.6)
 
 # %% ../../nbs/experiments/00_cells.ipynb #3b9ee707

@@ -24,8 +24,9 @@ class Shortcut:
 
     Finished cells are skipped, a cell that was cut goes on. For two processes, part the seeds.
     """
-    # sd, smoothed, single, one wide block, one wide block places, named, released-fixed, paper-fixed;
-    # a mode, also yours as package.module:Name; sd@0.5 is sd of that strength, places@4 of that price
+    # sd, smoothed, single, one wide block, one wide block places, named, released-fixed,
+    # paper-fixed; a mode, also yours as package.module:Name; sd@0.5 is sd of that strength,
+    # places@4 of that price
     arms: tuple[str, ...] = ("cross-entropy", "sd", "heads", "single", "released", "calm")
     seeds: tuple[int, ...] = tuple(range(20, 36))       # Of training: faces, weights, order
     augment: Literal["shift", "flip", "none"] = "shift"     # Of training faces
@@ -62,8 +63,9 @@ def said_of(
     dropout: float = 0.,    # Of the fusion
 ) -> str:
     "An arm as its cells name it: what is not the usual stands behind a comma."
-    return ", ".join([arm] + [faces] * (faces != "portraits") + [f"{masks} masks"] * (masks != "exact")
-                     + [f"dropout {dropout:g}"] * (dropout > 0))
+    odd = {faces: faces != "portraits", f"{masks} masks": masks != "exact",
+           f"dropout {dropout:g}": dropout > 0}
+    return ", ".join([arm, *(name for name, told in odd.items() if told)])
 
 # %% ../../nbs/experiments/01_shortcut.ipynb #75da8388
 def run(
@@ -76,7 +78,8 @@ def run(
     out = args.out or results("shortcut")
     about = args.split, args.augment, args.epochs
     said = lambda arm: said_of(arm, args.faces, args.masks, args.dropout)
-    plan = {name_of(said(arm), *about, seed): (arm, seed) for seed in args.seeds for arm in args.arms}
+    plan = {name_of(said(arm), *about, seed): (arm, seed)
+            for seed in args.seeds for arm in args.arms}
     judges = cache(lambda: load("experiments.trials:judges")(args.split, args.judged, 48))
     def cell(name, arm, seed):
         "One trial."

@@ -89,11 +89,12 @@ def dfdc_rows(
     there, rows = {p.name: p for p in folder.iterdir() if is_video(p)}, []
     for name in about.keys() & there.keys():
         original = str(about[name].get("original") or "")
-        people = {original or name} if sample else {folder.name, part_of.get(original, folder.name)}
+        part = part_of.get(original, folder.name)
+        people = {original or name} if sample else {folder.name, part}
         rows.append(Face(there[name], int(about[name]["label"] == "FAKE"),
                          "" if sample else "train", f"{folder.name}/{name}",
                          "+".join(sorted(people)),
-                         source=f"{part_of.get(original, folder.name)}/{original}" * bool(original)))
+                         source=f"{part}/{original}" * bool(original)))
     gone = sorted(about.keys() - there.keys())
     return sorted(rows), missing(gone, f"of {len(about)} videos of {folder.name}")
 

@@ -198,7 +198,8 @@ def prepare(
     must_be_uncut(source)
     found = read_benchmark(source, args.compression, args.reader, args.group_by)
     for name in (n for n in (str(r.path) for r in found.rows) if n != readable(n)):
-        raise InputError(f"{name!a}: a name that is not UTF-8 cannot stand in a manifest; rename it")
+        raise InputError(f"{name!a}: a name that is not UTF-8 cannot stand in a manifest; "
+                         "rename it")
     if not found.cropped:
         load_detector(args.detector)
         extra("av")
@@ -222,5 +223,5 @@ def prepare(
         if not rows:
             raise InputError(f"{args.source}: no face found in any of {len(found.rows)} videos; "
                              f"look at {args.out / 'done.jsonl'}")
-        write_manifest(rows, args.out / "manifest.csv")
-        return Report(f"{said}\n{len(rows)} faces listed in {args.out / 'manifest.csv'}", failures(log))
+        write_manifest(rows, there := args.out / "manifest.csv")
+        return Report(f"{said}\n{len(rows)} faces listed in {there}", failures(log))

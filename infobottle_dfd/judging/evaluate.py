@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from ..commands import Evaluate
-from ..core import (InputError, must_be_picture, must_have_folder, readable, save_picture,
-                                 write_json)
+from ..core import (InputError, must_be_picture, must_have_folder, readable,
+                                 save_picture, write_json)
 from ..faces.manifest import Face, listing, read_faces
 from ..faces.pictures import FaceFiles, check_pictures, moving, twins
 from ..faces.splits import with_splits

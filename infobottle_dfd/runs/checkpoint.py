@@ -72,11 +72,12 @@ def go_on(
     learner: Learner,               # Changed in place if there is a state
     seal: dict | None = None,       # What the data is now, as `known` says
 ) -> tuple[list[dict], dict]:       # History and place; those of a beginning if nothing was kept
-    "Go on from last.pt, if there is one. InputError if it is damaged, or of other data or settings."
+    "Go on from last.pt, if there is one. InputError if damaged, or of other data or settings."
     path, told = must_be_file(out / "last.pt"), must_be_file(out / "metrics.jsonl")
     if not path.exists():                                   # killed in its first epoch: one line
         if path.is_symlink() or told.exists() and told.read_bytes().count(b"\n") > 1:
-            raise InputError(f"{path}: is gone, but not its epochs; put it back, or choose another --out")
+            raise InputError(f"{path}: is gone, but not its epochs; put it back, "
+                             "or choose another --out")
         return [], start_of(1)
     try:
         kinds = {"history": list, "at": dict, "model": dict, "optimizer": dict}

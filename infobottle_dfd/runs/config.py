@@ -92,7 +92,8 @@ def must_be_of_kinds(args) -> None:
 MODES = ["released", "paper", "calm", "cross-entropy", "heads", "places"]
 CHOICES = {"augment": [None, "none", "flip", "shift", "photo"]}
 LIMITS = {"n": (1, 1024), "d": (1, 65536), "epochs": (1, 10 ** 6), "batch": (2, 10 ** 6),
-          "images": (4, 10 ** 8), "size": (32, 4096), "seed": (0, 2 ** 31 - 1), "workers": (0, 1024)}
+          "images": (4, 10 ** 8), "size": (32, 4096), "seed": (0, 2 ** 31 - 1),
+          "workers": (0, 1024)}
 AMOUNTS = ["alpha", "beta", "weight_decay", "mixup", "clip"]
 
 def faults(
@@ -110,7 +111,8 @@ def faults(
                f"{k} is {getattr(cfg, k)}; it must be at least 0, and 0 is off") for k in AMOUNTS]
     rules += [
         (cfg.mode not in MODES and ":" not in cfg.mode,
-         f"unknown mode '{cfg.mode}'; choose one of {', '.join(MODES)}, or your own as module:Name"),
+         f"unknown mode '{cfg.mode}'; choose one of {', '.join(MODES)}, "
+         "or your own as module:Name"),
         (not cfg.backbone.isidentifier(),
          f"unknown backbone '{cfg.backbone}'; a name such as tiny or resnet34 is meant"),
         (not 0 <= cfg.dropout < 1, f"dropout is {cfg.dropout}; it must be at least 0 and below 1"),

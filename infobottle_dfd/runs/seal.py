@@ -82,10 +82,11 @@ def must_be_sound(
             raise ValueError(f"its {name} is of another kind")
     for name in ("videos", "people"):
         "".join(saved.get(name, ()))
-    seen = saved.get("seen")
-    if seen is not None and not (seen.keys() == {"train", "val"} and {"videos", "people"} < saved.keys() and all(
-            t.dtype == torch.long and t.ndim == 1 and not t.is_sparse for t in seen.values())):
-        raise ValueError("what it has seen is of another kind")
+    if (seen := saved.get("seen")) is not None:
+        whole = seen.keys() == {"train", "val"} and {"videos", "people"} < saved.keys()
+        plain = lambda t: t.dtype == torch.long and t.ndim == 1 and not t.is_sparse
+        if not (whole and all(map(plain, seen.values()))):
+            raise ValueError("what it has seen is of another kind")
     if not all(0 <= saved.get(k, 0) <= 1 for k in ("threshold", "film_threshold")):
         raise ValueError("a threshold is no number between 0 and 1")
     cut = saved.get("framing") or {}
@@ -97,8 +98,8 @@ def must_be_sound(
 BEST = {"model": dict, "config": dict, "epoch": int, "threshold": float, "trained_on": str}
 
 def read_best(
-    run: str | Path,                # A run folder
-) -> dict:                          # On the CPU: model, config, epoch, threshold, film_threshold, trained_on, ...
+    run: str | Path,    # A run folder
+) -> dict:              # On the CPU: model, config, epoch, threshold, film_threshold, trained_on...
     "best.pt, its settings those of config.json. InputError if there is none, or if it is damaged."
     path = must_be_file(Path(run) / "best.pt")
     if not path.exists():
