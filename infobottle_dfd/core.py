@@ -68,8 +68,7 @@ def command(
         _mute()
         sys.exit(141)
     except OSError as e:                        # a full disk, a folder that may not be written
-        if e.filename is None and e.errno == errno.ENOSPC:
-            _mute()
+        if e.filename is None and e.errno == errno.ENOSPC: _mute()
         _end(f"{e.filename or 'a file, or what is printed'}: {e.strerror or e}", 2)
     except (MemoryError, RuntimeError) as e:    # PyTorch says RuntimeError
         if isinstance(e, RuntimeError) and "memory" not in str(e):

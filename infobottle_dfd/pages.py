@@ -30,9 +30,8 @@ CLASSES = {"real": BLUE, "fake": VERMILION}
 CLUES = {"eyes": BLUE, "mouth": ORANGE, "seam": GREEN, "texture": PURPLE}
 
 # %% ../nbs/foundation/02_pages.ipynb #cfa3635a
-OLD_NAMES = {"ce": "cross-entropy", "four, ce": "cross-entropy", "one": "one block",
-             "wide": "one wide block", "one block, ce": "one block",
-             "decoupled": "single with penalty"}
+OLD_NAMES = {"ce": "cross-entropy", "four, ce": "cross-entropy", "wide": "one wide block",
+             "one": "one block", "one block, ce": "one block", "decoupled": "single with penalty"}
 
 def arm(
     name: str,      # As in a result file, of any version

@@ -197,9 +197,8 @@ def prepare(
                          "as videos; choose a folder outside")
     must_be_uncut(source)
     found = read_benchmark(source, args.compression, args.reader, args.group_by)
-    for name in (n for n in (str(r.path) for r in found.rows) if n != readable(n)):
-        raise InputError(f"{name!a}: a name that is not UTF-8 cannot stand in a manifest; "
-                         "rename it")
+    for n in (n for n in (str(r.path) for r in found.rows) if n != readable(n)):
+        raise InputError(f"{n!a}: a name that is not UTF-8 cannot stand in a manifest; rename it")
     if not found.cropped:
         load_detector(args.detector)
         extra("av")
