@@ -80,7 +80,7 @@ def neighbours(
     y: Tensor,          # Integer labels, (b), more than k of each
     k: int = 3,         # Neighbours of the same label: fewer scatter more, more smear
 ) -> float:             # Nats; a bound on neither side, may lie a little below 0
-    "Nearest-neighbour estimate of I(z;y), by largest coordinate (Ross 2014). InputError for other shapes."
+    "Nearest-neighbour estimate of I(z;y), largest coordinate (Ross 2014). InputError for shapes."
     z, y = z.detach().double().cpu(), y.detach().cpu()
     if z.ndim != 2 or y.shape != z.shape[:1] or y.is_floating_point() or not z.isfinite().all():
         raise InputError(f"z must be finite numbers (b d) and y integer labels (b), "
