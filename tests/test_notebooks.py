@@ -6,18 +6,32 @@ import shutil
 import subprocess
 import sys
 
+import nbformat
 import pytest
 from helpers import ENV, PAGES, ROOT
+from nbformat.v4 import new_code_cell, new_notebook
 
 page_name = lambda p: p.relative_to(ROOT / "nbs").as_posix()
 # A process that imports once what pages need and forks for every page, so that each is run by nbdev in a process of its own. The
-# library itself is imported by the page. What comes in is a page and a folder for what it says and leaves behind.
+# library itself is imported by the page. What comes in is a page and a folder for what it says and leaves behind. A cell that took
+# less than .2 s is at once run again, as by a reader who changes a number in it; one that removes a folder is not.
 RUNNER = '''
-import json, os, sys, tempfile
+import json, os, sys, tempfile, time
 from pathlib import Path
 import IPython, matplotlib.pyplot, scipy.stats, sklearn.metrics, torchvision
+from execnb.shell import CaptureShell
 from nbdev.config import get_config
 from nbdev.test import test_nb
+
+once, refused = CaptureShell.cell, []
+def twice(shell, cell, **options):
+    start = time.perf_counter()
+    once(shell, cell, **options)
+    quick = time.perf_counter() - start < .2
+    if cell.cell_type == "code" and quick and not shell.exc and "rmtree(" not in cell.source:
+        once(shell, cell, **options)
+        if shell.exc: refused.append(cell.source)
+CaptureShell.cell = twice
 
 flags = get_config().tst_flags.split()
 for line in sys.stdin:
@@ -27,6 +41,7 @@ for line in sys.stdin:
         os.dup2(said, 1), os.dup2(said, 2)
         tempfile.tempdir = os.environ["TMPDIR"] = str(folder)
         done, _ = test_nb(page, flags)
+        if refused: print("it was the second run, at once after the first, of the cell", *refused, sep="\\n")
         sys.stdout.flush(), sys.stderr.flush()
         os._exit(not done)
     _, status, used = os.wait4(child, 0)
@@ -47,10 +62,21 @@ def run_page():
 
 @pytest.mark.parametrize("path", PAGES, ids=page_name)
 def test_page_runs(path, run_page, tmp_path, figure):
-    "As nbdev_test runs it: without the cells that are marked slow, in a fresh process, with one thread."
+    "As nbdev_test runs it, without the cells that are marked slow, in a fresh process, with one thread; quick cells twice in a row."
     status, seconds = run_page(path, tmp_path)
     figure(f"{page_name(path)}: {seconds:.1f} s of processor time")
     assert status == 0, (tmp_path / "said.txt").read_text()[-3000:]
+
+
+@pytest.mark.parametrize("cell, passes", [
+    ("n += 1; assert n == 1", False), ("n += 1; assert n == 2", False), ("n += 1; assert n < 3", True),
+    ("n += 1; assert n == 1     # rmtree(", True), ("n += 1; time.sleep(.3); assert n == 1", True)])
+def test_quick_cells_run_twice(cell, passes, run_page, tmp_path):
+    "A cell that cannot be run again is refused, and said to be so; one that fails at once, or is slow, or removes a folder, runs once."
+    page = tmp_path / "page.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(s) for s in ("import time; n = 0", cell, "assert n == 2" if "< 3" in cell else "")]), page)
+    assert (run_page(page, tmp_path)[0] == 0) == passes
+    assert ("second run" in (tmp_path / "said.txt").read_text()) == (not passes and "== 1" in cell)
 
 
 @pytest.fixture(scope="module")
