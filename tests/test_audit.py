@@ -69,12 +69,13 @@ def test_labels_of_any_kind_units_and_repetition():
     z, y, _ = known(2, d=4, faces=150, lean=(2, 0), latent=2)
     words = np.array(["real", "fake"], object)[y]
     state = np.random.get_state()[1].copy(), torch.get_rng_state()
-    a, b = (audit(torch.tensor(z).requires_grad_(), t, shuffles=2, base=u) for t, u in ((1 - y, NAT), (words, 2)))
+    few = dict(shuffles=2, folds=3)
+    a, b = (audit(torch.tensor(z).requires_grad_(), t, base=u, **few) for t, u in ((1 - y, NAT), (words, 2)))
     assert a.unit == "nats" and b.unit == "bits" and b.together == a.together / math.log(2)
     assert (np.random.get_state()[1] == state[0]).all() and torch.equal(torch.get_rng_state(), state[1])
-    assert audit(z, words, shuffles=2, base=2).together == pytest.approx(b.together, abs=1e-3)      # float32 there
-    assert (again := audit(z, y, shuffles=2)) == audit(z, y, shuffles=2)
-    assert audit(z, y, shuffles=2, seed=1).together != again.together
+    assert audit(z, words, base=2, **few).together == pytest.approx(b.together, abs=1e-3)      # float32 there
+    assert (again := audit(z, y, **few)) == audit(z, y, **few)
+    assert audit(z, y, seed=1, **few).together != again.together
     assert json.loads(json.dumps(vars(a)))["verdict"] == a.verdict and "together" in str(a)
     assert a.interval("alone").shape == (2, 2) and len(picture(a).axes) == 2
 

@@ -125,7 +125,8 @@ def listens(pid):
     return int(caught.split()[1], 16) >> signal.SIGTERM - 1 & 1
 
 
-@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 1])
 def test_asked_to_stop_within_an_epoch(tmp_path, call, face_folder, workers):
     "One long epoch; all its processes are asked. What goes on ends as an undisturbed run. (SIGKILL: test_training.py)"
     data = many_rows(face_folder, tmp_path / "m.csv", 8)
