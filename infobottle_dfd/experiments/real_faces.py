@@ -130,8 +130,8 @@ def run(
         cfg = Config(str(sets[0]), size=args.size, backbone=args.backbone, d=128, batch=32,
                      weights=weights, lr=args.lr, epochs=args.epochs, seed=seed, bf16=True,
                      workers=args.workers, device=args.device, **ARMS[arm])
-        words = {"arms": arm, "seeds": seed, "size": args.size, "epochs": args.epochs, "lr": args.lr,
-                 "backbone": args.backbone, "device": args.device}
+        words = {"arms": arm, "seeds": seed, "size": args.size, "epochs": args.epochs,
+                 "lr": args.lr, "backbone": args.backbone, "device": args.device}
         return cell(cfg, sets, args.work / name, words)
     net = "" if args.backbone == "mobilenet_v2" else f"-{args.backbone}"
     plan = {f"{arm.replace(' ', '-')}{net}-{args.size}-{args.epochs}-{seed}": (arm, seed)

@@ -136,7 +136,8 @@ class ClueFaces(Dataset):
                 parts.append((x, masks, clues, where))
                 if pairs:
                     none = real, masks, torch.zeros_like(clues), torch.zeros_like(where)
-                    parts[-1] = [rearrange([*t], "t b ... -> (b t) ...") for t in zip(none, parts[-1])]
+                    both = zip(none, parts[-1])
+                    parts[-1] = [rearrange([*t], "t b ... -> (b t) ...") for t in both]
             else:
                 parts.append((*render(clues, size, rng, first=left), clues[:left]))
         self.x, self.masks, self.clues, *where = (torch.cat(t)[:count] for t in zip(*parts))

@@ -166,5 +166,6 @@ def deepfakebench(
         notes.append(f"left out: {len(empty)} empty pictures, as {empty[0]}")
     there = [with_mask(r) for r in rows if size[r.path]]
     if masks := sum(map(bool, (r.mask for r in there))):
-        notes.append(f"masks: {masks} of {sum(r.label for r in there)} fakes have one of the list's")
+        fakes = sum(r.label for r in there)
+        notes.append(f"masks: {masks} of {fakes} fakes have one of the list's")
     return Found(f"DeepfakeBench {path.stem}", there, notes, {}, cropped=True)
