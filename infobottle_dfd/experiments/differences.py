@@ -69,12 +69,9 @@ def marked(
 def mask_of(
     fake: Path,     # A picture
     real: Path,     # The same crop of its source
-    folder: Path,   # For masks
-) -> str:           # Path of the mask, made if it is not there; empty: the rims are not alike
+    file: Path,     # PNG to write
+) -> str:           # Its path; empty, and nothing is written: the rims are not alike
     "Where one picture differs from another."
-    file = folder / f"{fake.stem}.png"
-    if file.exists():
-        return str(file)
     side = len((crops := [decode(fake), decode(real)])[0])
     if (found := mark(*crops, rim(side, side // 14))) is None:
         return ""

@@ -62,10 +62,11 @@ def manifests(
     "The two sets as manifests: people from pairs.csv, replaced regions of ciplab_256 as methods."
     read = lambda path: csv.DictReader(open(data / path, newline=""))
     work.mkdir(parents=True, exist_ok=True)
-    mask = lambda r: marked and load("experiments.differences:mask_of")(
-        data / "dfdc_pairs" / r["fake"], data / "dfdc_pairs" / r["real"], work.resolve() / "masks")
+    draw = load("experiments.differences:mask_of") if marked else lambda *_: ""
+    to = lambda r: (work.resolve() / "masks" / r["fake"]).with_suffix(".png")
+    mask = lambda r: draw(data / "dfdc_pairs" / r["fake"], data / "dfdc_pairs" / r["real"], to(r))
     pairs = [[(data / "dfdc_pairs" / r[c]).resolve(), int(c == "fake"), r["split"], Path(r[c]).stem,
-              r["identity"], "", c == "fake" and mask(r) or ""]
+              r["identity"], "", mask(r) if c == "fake" else ""]
              for r in read("dfdc_pairs/pairs.csv") for c in ("real", "fake")]
     other = [[(data / "ciplab_256" / r["file"]).resolve(), int(r["label"] == "fake"), "", r["file"],
               "", r["regions"].zfill(4) if r["label"] == "fake" else "", ""]

@@ -66,11 +66,12 @@ def ways(
     usual: Tensor,          # Mean mask of the training fakes, (h w)
 ) -> tuple[dict[str, Tensor], Tensor]:      # A value for every place by way; where it was changed
     "What each way says of the places of fakes, (b h w)."
-    said, heat, true = [], [], []
+    said, heat, true, device = [], [], [], next(detector.parameters()).device
     for x, changed in fakes(faces, asked):
-        with torch.no_grad(): said.append(asked.likely(detector(x, asked.at).maps.float()))
-        heat.append(F.adaptive_avg_pool2d(block_maps(detector, x)[1].mean(0), asked.cells))
-        true.append(changed)
+        x = x.to(device)
+        with torch.no_grad(): said.append(asked.likely(detector(x, asked.at).maps.float()).cpu())
+        maps = block_maps(detector, x)[1].mean(0).cpu()
+        heat.append(F.adaptive_avg_pool2d(maps, asked.cells)); true.append(changed)
     floor = usual.expand(sum(map(len, true)), -1, -1)
     by = {"places": torch.cat(said), "Grad-CAM": torch.cat(heat), "mean mask": floor}
     return by, torch.cat(true)

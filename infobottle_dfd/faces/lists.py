@@ -143,7 +143,8 @@ def with_mask(
     "A frame's own mask lies below masks/ in place of frames/."
     before, below, name = row.path.as_posix().rpartition("/frames/")
     mask = Path(f"{before}/masks/{name}")
-    return row._replace(mask=str(mask)) if row.label and below and mask.is_file() else row
+    there = row.label and below and mask.is_file() and mask.stat().st_size      # some are empty
+    return row._replace(mask=str(mask)) if there else row
 
 
 # %% ../../nbs/faces/12_lists.ipynb #079763e4

@@ -131,9 +131,9 @@ def test_deepfakebench(tree):
 
 
 def test_masks_of_a_list_lie_beside_its_frames(tree):
-    "Of fakes alone, the last `frames` of the path, and only where the file is there."
+    "Of fakes alone, the last `frames` of the path, and only where the file is there and holds something."
     rows = {label: {"train": {"c23": {v: {"frames": [f"frames/{label}/frames/{v}/{k}.png" for k in (1, 2)]}}}} for label, v in (("FF-DF", "000_003"), ("FF-real", "000"))}
-    root = tree("frames/FF-DF/masks/000_003/1.png", "frames/FF-real/masks/000/1.png", "masks/FF-DF/frames/000_003/2.png",
+    root = tree("frames/FF-DF/masks/000_003/2.png", **{f"{name.replace('/', '__')}.png": "a mask" for name in ("frames/FF-DF/masks/000_003/1", "frames/FF-real/masks/000/1", "masks/FF-DF/frames/000_003/2")},
                 **{f"frames__{n}__frames__{v}__{k}.png": "a picture" for n, v in (("FF-DF", "000_003"), ("FF-real", "000")) for k in (1, 2)}, **{"FF.json": json.dumps({"FF": rows})})
     found = read_benchmark(root / "FF.json")
     assert {(r.video, r.path.name): Path(r.mask) for r in found.rows if r.mask} == {("FF-DF/000_003", "1.png"): root / "frames/FF-DF/masks/000_003/1.png"}
