@@ -32,9 +32,10 @@ from .runs.checkpoint import (Rest, finished, go_on, keep, keep_last, no_trace,
 from .runs.config import Config, anywhere, new_folder, trained_on
 from .runs.data import make_data
 from .runs.machine import facts, outlive, world
+from .runs.patience import out_of_patience, rate
 from .runs.progress import draw_curves, line, progress, table
 from .runs.seal import known
-from .runs.step import Learner, Together, first, lr_at, plan, reseed
+from .runs.step import Learner, Together, first, plan, reseed
 
 # %% ../nbs/11_training.ipynb #07-015
 def train_epoch(
@@ -45,6 +46,7 @@ def train_epoch(
     at: dict,               # Epoch from 1, steps done, sums of the loss terms; moved on
     bar: tqdm,              # Moved on by every image
     rest: Callable[[bool], None] = lambda last: None,   # Called after every step
+    history: list[dict] = [],   # The epochs before, for a run with patience
 ) -> dict[str, float]:      # Mean of each term over the epoch
     "A pass over the training set, or its rest. InputError if the loss is no longer a number."
     learner.train()
@@ -57,7 +59,7 @@ def train_epoch(
         reseed(cfg.seed, at["epoch"], at["step"], *[rank] * (many > 1))
         total, terms = model(*(t.to(device, non_blocking=True) for t in batch))
         done = (at["epoch"] - 1) * len(batches) + at["step"] - 1
-        learner.step(total, lr_at(done, cfg.epochs * len(batches), cfg.lr))
+        learner.step(total, rate(done, len(batches), cfg, history))
         for k, v in terms.items():
             at["sums"][k] = at["sums"].get(k, 0) + v.detach()
         last = at["step"] == len(batches)
@@ -157,27 +159,31 @@ def train(
     done = ((at["epoch"] - 1) * steps + at["step"]) * size
     with (no_trace(out), progress(cfg.epochs * steps * size, done, lead) as bar,
           Rest(lambda: keep_last(out, learner, history, at, seal), out, device) as rest):
-        while at["epoch"] <= cfg.epochs:
+        while at["epoch"] <= cfg.epochs and not out_of_patience(history, cfg.patience):
             begin, left = time.time(), (steps - at["step"]) * size
-            terms = train_epoch(learner, model, sets["train"], cfg, at, bar, rest)
-            rate = left / (time.time() - begin)
+            terms = train_epoch(learner, model, sets["train"], cfg, at, bar, rest, history)
+            speed = left / (time.time() - begin)
             if many > 1:                                # batch norm's numbers: those of process 0
                 for b in learner.buffers(): dist.broadcast(b, 0)
             history.append({"epoch": at["epoch"], "train": terms,
-                            "val": validate(learner, sets["val"], cfg),
+                            "val": first(validate(learner, sets["val"], cfg)),
                             **watch(learner, at["epoch"]),
                             "weight": learner.term_weights(),
                             "lr": learner.optimizer.param_groups[0]["lr"],
                             "seconds": round(time.time() - start, 1),
-                            "images_per_second": round(rate, 1)})
+                            "images_per_second": round(speed, 1)})
             at = start_of(at["epoch"] + 1)
             if lead:
                 keep(out, learner, cfg, history, seal)
                 tqdm.write(line(history[-1], cfg))
+    if lead and len(history) < cfg.epochs:
+        tqdm.write(f"val was no better for {cfg.patience} epochs; training ends")
     first(None)                                         # process 0 has written best.pt
     best = read_best(out)
     learner.detector.load_state_dict(best["model"])
     report = {k: best[k] for k in ("trained_on", "epoch", "val_auc")}
+    rise = [h["val"]["auc"] for h in history[-2:]]
+    report |= {"epochs": len(history), "val_auc_rise": rise[-1] - rise[0] if rise[1:] else None}
     report |= test_report(learner.detector, sets, best["threshold"], cfg)
     report["audit"] = val_audit(learner.detector, sets["val"], cfg)
     report |= {"seconds": round(time.time() - start, 1), "config": asdict(cfg), **facts(device)}

@@ -92,7 +92,7 @@ def test_a_linked_manifest_stays_where_it_is(tmp_path, face_folder):
 @pytest.mark.slow
 def test_torchrun(tmp_path, face_folder):
     "One folder, one report, all faces counted once."
-    running = train("--data", face_folder, *TRAIN, "--epochs", 2, "--mixup", .5, "--balance", "--clip", 5, processes=2, cwd=tmp_path)
+    running = train("--data", face_folder, *TRAIN, "--epochs", 2, "--mixup", .5, "--balance", "--clip", 5, "--patience", 1, processes=2, cwd=tmp_path)
     out, err = running.communicate(timeout=120)
     assert running.returncode == 0, err[-2000:]
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["some faces-1"] and out.count("test AUC") == 1

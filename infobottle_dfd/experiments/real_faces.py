@@ -43,6 +43,7 @@ class RealFaces:
     seeds: tuple[int, ...] = (0, 1, 2)      # Of weights and order
     size: int = 96                          # Height and width in pixels
     epochs: int = 8                         # The best one on val is judged
+    patience: int = 0                       # As in infobottle-train
     lr: float = 5e-4                        # Highest learning rate
     # resnet34 begins with random weights
     backbone: Literal["mobilenet_v2", "resnet34"] = "mobilenet_v2"
@@ -129,13 +130,15 @@ def run(
         sets = marked if arm == "places" else plain
         weights = str(args.data / WEIGHTS) if args.backbone == "mobilenet_v2" else None
         cfg = Config(str(sets[0]), size=args.size, backbone=args.backbone, d=128, batch=32,
-                     weights=weights, lr=args.lr, epochs=args.epochs, seed=seed, bf16=True,
-                     workers=args.workers, device=args.device, **ARMS[arm])
+                     weights=weights, lr=args.lr, epochs=args.epochs, patience=args.patience,
+                     seed=seed, bf16=True, workers=args.workers, device=args.device, **ARMS[arm])
         words = {"arms": arm, "seeds": seed, "size": args.size, "epochs": args.epochs,
-                 "lr": args.lr, "backbone": args.backbone, "device": args.device}
+                 "patience": args.patience, "lr": args.lr, "backbone": args.backbone,
+                 "device": args.device}
         return cell(cfg, sets, args.work / name, words)
     net = "" if args.backbone == "mobilenet_v2" else f"-{args.backbone}"
-    plan = {f"{arm.replace(' ', '-')}{net}-{args.size}-{args.epochs}-{seed}": (arm, seed)
+    until = f"{args.epochs}" + f"-patience-{args.patience}" * bool(args.patience)
+    plan = {f"{arm.replace(' ', '-')}{net}-{args.size}-{until}-{seed}": (arm, seed)
             for seed in args.seeds for arm in args.arms}
     fill(args.out or results("real_faces"), {k: partial(one, k, *v) for k, v in plan.items()},
          lambda c: f"epoch {c['epoch']} of {c['epochs']}, val {c['val_auc']:.3f}, dfdc_pairs "

@@ -44,6 +44,9 @@ class Config:
     alpha: float = 1.               # Fixed weight of the local term
     beta: float = 1.                # Fixed weight of the global term
     epochs: int = 6                 # Passes over the training images (released code: 10)
+    # End after so many epochs in a row that are no better on val; each idle one halves the rate;
+    # 0 is off, and the rate falls along a cosine (ours)
+    patience: int = 0
     batch: int = 64                 # Images a step (released code: 256)
     lr: float = 3e-3                # Highest learning rate of AdamW (released code: 1e-3, Adam)
     weight_decay: float = 1e-4      # Of all but the loss weights (released code: 1e-6)
@@ -93,7 +96,7 @@ MODES = ["released", "paper", "calm", "cross-entropy", "heads", "places"]
 CHOICES = {"augment": [None, "none", "flip", "shift", "photo"]}
 LIMITS = {"n": (1, 1024), "d": (1, 65536), "epochs": (1, 10 ** 6), "batch": (2, 10 ** 6),
           "images": (4, 10 ** 8), "size": (32, 4096), "seed": (0, 2 ** 31 - 1),
-          "workers": (0, 1024)}
+          "workers": (0, 1024), "patience": (0, 10 ** 6)}
 AMOUNTS = ["alpha", "beta", "weight_decay", "mixup", "clip"]
 
 def faults(

@@ -79,8 +79,9 @@ def table(
     report: dict[str, object],      # As in test.json, and the folder as "run"
 ) -> str:
     "The few lines that end a run."
-    lines = [f"trained on {report['trained_on']}, "
-             f"best of {report['config']['epochs']} epochs on val: {report['epoch']}"]
+    ran, rise = report.get("epochs", report["config"]["epochs"]), report.get("val_auc_rise")
+    lines = [f"trained on {report['trained_on']}, best of {ran} epochs on val: {report['epoch']}"]
+    lines += [] if rise is None else [f"last epoch     val AUC {rise:+.4f}"]
     if "auc" in report:
         lines += [f"test images    {report['images']}", f"test AUC       {report['auc']:.4f}",
                   f"accuracy       {report['accuracy']:.4f}",
