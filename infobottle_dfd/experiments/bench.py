@@ -22,7 +22,7 @@ from torchvision.models import get_model
 from tqdm import tqdm
 
 from ..aggregation import ForgeryDetector
-from ..blocks import tiny
+from ..blocks import tiny, with_depthwise
 from .programs import RUN, SMALL, STEP, inference, small, step
 from .speed import Plain, PlainFaces, plain_loss, train_step, write_faces
 from .turns import SLOW, Bench, machine, matmul, race
@@ -117,7 +117,7 @@ def stages(
     "Each stage of three backbones, forwards and backwards in bfloat16."
     nets = ("tiny", 64, 64), ("mobilenet_v2", 96, 32), ("resnet34", 224, 16)
     for name, size, batch in nets[:1 if b.quick else 3]:
-        net = tiny() if name == "tiny" else get_model(name)
+        net = tiny() if name == "tiny" else with_depthwise(get_model(name))
         cut = list(net) if name == "tiny" else list(net.features) if name == "mobilenet_v2" else \
             [nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool),
              net.layer1, net.layer2, net.layer3, net.layer4]
@@ -129,9 +129,9 @@ def stages(
                 "Both ways."
                 with torch.autocast(b.device.type, torch.bfloat16): y = part(x)
                 y.float().sum().backward()
-            with FlopCounterMode(display=False) as counter: f()
-            x, runs[str(i)] = part(x), f
-            about.append({"gflop": counter.get_total_flops() / 1e9, "pixels": x.shape[-1]})
+            with FlopCounterMode(display=False) as counter: x = part(x)
+            forward, runs[str(i)] = counter.get_total_flops() / 1e9, f
+            about.append({"gflop": (2 + (i > 0)) * forward, "pixels": x.shape[-1]})
         race(b, runs, least=.05, what="stage", backbone=name, size=size, batch=batch)
         for row, more in zip(b.rows[-len(cut):], about): row |= more
 

@@ -173,7 +173,8 @@ def stamp(
     "Command, commit, device and versions, as every cell carries them."
     import torch
     from infobottle_dfd.runs.machine import facts
-    said = " ".join(f"--{k} {shlex.quote(str(v))}" for k, v in words.items())
+    quoted = lambda v: shlex.join(map(str, v if isinstance(v, tuple) else (v,)))
+    said = " ".join(f"--{k} {quoted(v)}" for k, v in words.items())
     found = facts(device or torch.device("cpu"))
     found["versions"] |= {"infobottle_dfd": infobottle_dfd.__version__}
     return {"command": f"python -m infobottle_dfd.experiments.{experiment} {said}",

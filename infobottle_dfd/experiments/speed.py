@@ -140,7 +140,7 @@ class Speed:
     quick: bool = False     # Small sizes, a few seconds: to see that it runs
     races: tuple[Race, ...] = get_args(Race)
     # The JSON; without it nbs/experiments/results/speed-DEVICE.json of a checkout, else
-    # results/speed-DEVICE.json
+    # results/speed-DEVICE.json; the races, if not all, stand behind DEVICE
     out: Path | None = None
 
 # %% ../../nbs/experiments/04_speed.ipynb #204e7282
@@ -151,9 +151,11 @@ def run(
     device = pick_device(args.device)
     torch.set_num_threads(args.threads)
     found = load("experiments.bench:measure")(device, args.quick, args.races)
-    words = {"device": args.device, "threads": args.threads} | ({"quick": ""} if args.quick else {})
+    some = args.races if args.races != Speed.races else ()
+    words = {"device": args.device, "threads": args.threads} | ({"quick": ()} if args.quick else {})
+    words |= {"races": some} if some else {}
     made = {k: v for k, v in stamp("speed", words).items() if k != "device"} | found
-    slug = re.sub(r"\W+", "-", found["device"].lower()).strip("-")
+    slug = "-".join([*re.findall(r"\w+", found["device"].lower()), *some])
     out = args.out or results() / f"speed-{slug}.json"
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(out, made)
