@@ -197,6 +197,7 @@ def bars(
     ax.axhline(result.together, color="black", lw=1, label="$I(Z;y)$")
     ax.set_xticks(blocks, [f"{i}\n{word}" for i, word in zip(blocks, result.verdict)])
     finish(ax, "block, and its verdict", result.unit)
+    ax.legend(loc="lower center", bbox_to_anchor=(.5, 1), ncol=3, fontsize=8)
 
 def picture(
     result: Audit,
