@@ -10,8 +10,10 @@ from helpers import ROOT
 from PIL import Image
 
 from infobottle_dfd.core import InputError
-from infobottle_dfd.experiments import ablations, maps, real_faces
+from infobottle_dfd.experiments import ablations, benchmarks, maps, real_faces
+from infobottle_dfd.experiments.cells import read
 from infobottle_dfd.faces.manifest import read_faces
+from infobottle_dfd.runs.config import Config
 
 SOURCES = {p.stem: p.read_text() for p in (ROOT / "infobottle_dfd/experiments").glob("[!_]*.py")}
 RUNNERS = sorted(name for name, text in SOURCES.items() if "__main__" in text)
@@ -85,3 +87,25 @@ def test_the_masks_of_pairs_are_made_where_they_are_asked_for(tmp_path):
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules")
 def test_an_arm_that_there_is_not_is_refused_at_the_door(monkeypatch, capsys):
     assert command(monkeypatch, "audits", "--arms", "many") == 2 and "invalid choice 'many'" in capsys.readouterr().err
+
+
+def test_a_row_of_the_benchmarks(tmp_path, face_folder, monkeypatch, without_audit):
+    "Trained on one set, tested on its test split and on all of the other; a finished cell is left alone, a set that is not there refused."
+    for name, step in (("ff", 1), ("dfdc", 2)):
+        files = sorted(face_folder.rglob("*.png"))[::step]
+        (tmp_path / "faces" / name).mkdir(parents=True)
+        lines = [f"{p},{int(p.parent.name == 'fake')},,{name}{p.parent.name}{i // 2},," for i, p in enumerate(files)]
+        (tmp_path / "faces" / name / "manifest.csv").write_text("\n".join(["path,label,split,video,identity,method", *lines]) + "\n")
+    monkeypatch.setitem(benchmarks.PRESETS, "toy", Config(size=32, n=2, d=8, epochs=1, batch=8))
+    monkeypatch.chdir(tmp_path)
+    asked = benchmarks.Benchmarks(tmp_path / "faces", ("ff",), (3,), "calm", "toy", "cpu", 0, tmp_path / "out")
+    benchmarks.run(asked)
+    made, = read(tmp_path / "out")
+    assert (made["arm"], made["seed"], made["trained_on"], list(made["tested"])) == ("calm", 3, "ff", ["ff", "dfdc"])
+    assert made["tested"]["dfdc"]["groups"] > made["tested"]["ff"]["groups"] and made["config"]["data"] == "ff"
+    assert "--rows ff --seeds 3 --mode calm --preset toy" in made["command"]
+    monkeypatch.setattr(benchmarks, "cell", None)
+    benchmarks.run(asked)
+    for rows, said in (("celeb1",), "unknown 'celeb1'"), ((), "no NAME/manifest.csv"):
+        with pytest.raises(InputError, match=said):
+            benchmarks.run(benchmarks.Benchmarks(tmp_path / ("faces" if rows else "out"), rows))
