@@ -83,8 +83,7 @@ class Depthwise(nn.Conv2d):
     "A convolution of each channel by itself: in float32 on a CPU, where bfloat16 is slower."
     def forward(self, x: Tensor) -> Tensor:         # (b c h w) to (b c h' w')
         "In the dtype of x."
-        if x.device.type != "cpu":
-            return super().forward(x)
+        if x.device.type != "cpu": return super().forward(x)
         with torch.autocast("cpu", enabled=False):
             return super().forward(x.to(self.weight.dtype)).to(x.dtype)
 
@@ -171,8 +170,7 @@ def make_backbone(
         raise InputError("backbone 'tiny' has no ImageNet weights; "
                          "leave the weights away or choose another backbone")
     net = tiny() if name == "tiny" else cut(name, size or 224)
-    if weights is None:
-        return net
+    if weights is None: return net
     try:
         state = (read_weights(weights) if weights != "imagenet" else
                  models.get_model_weights(name).DEFAULT.get_state_dict(check_hash=True))

@@ -88,7 +88,7 @@ def run(
     plan = {f"{arm}-{split}-{seed}": partial(one, arm, split, seed)
             for seed in args.seeds for split in args.splits for arm in args.arms}
     fill(args.out or results("ablations"), plan,
-         lambda c: f"test AUC {c['auc']:.3f}, {c['seconds']:.0f} s")
+         lambda c: f"test AUC {c['auc']:.3f}, {c['seconds']:.0f} s", {"images": args.images})
 
 # %% ../../nbs/experiments/02_ablations.ipynb #db0e2201
 #| eval: false

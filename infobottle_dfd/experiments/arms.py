@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['every', 'SPLITS', 'MASKS', 'OWN', 'WIDE', 'SETTINGS', 'Smoothed', 'Decoupled', 'Single', 'wide', 'NoisyOr', 'Named',
-           'WithClues', 'NamedLearner', 'drawn', 'faces_of', 'make_arm']
+           'WithClues', 'NamedLearner', 'drawn', 'faces_of', 'read_arm', 'make_arm']
 
 # %% ../../nbs/experiments/08_arms.ipynb #a884f6d5
 import copy
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
@@ -166,16 +167,27 @@ WIDE = {"one wide block": "cross-entropy", "one wide block places": "places"}
 SETTINGS = {"released-fixed": dict(weighting="fixed"),
             "paper-fixed": dict(mode="paper", weighting="fixed")}
 
-def make_arm(
+def read_arm(
     name: str,          # An arm's, or a mode of the library; after an @ its strength
     cfg: Config,        # All else
-) -> Learner:
-    "The learner of an arm. InputError for an unknown name, or a strength where there is none."
-    arm, _, strength = name.partition("@")
-    device = pick_device(cfg.device)
-    if strength and arm not in OWN or arm == "single" and strength:
+) -> tuple[str, dict[str, float]]:      # The arm, and its strength if it has one
+    "InputError for an unknown name, a strength that is none, settings that cannot work."
+    arm, at, strength = name.partition("@")
+    if at and (arm not in OWN or arm == "single"):
         raise InputError(f"arm '{name}': only sd, smoothed and places have a strength; "
                          "leave @... away")
+    if at and not re.fullmatch(r"\d*\.?\d+", strength):
+        raise InputError(f"arm '{name}': '{strength}' is no strength; write a number, as in sd@0.02")
+    known = arm in OWN or arm in WIDE or arm == "named"
+    (cfg if known else replace(cfg, **SETTINGS.get(arm, {"mode": arm}))).check()
+    return arm, {"strength": float(strength)} if at else {}
+
+def make_arm(
+    name: str,          # As `read_arm` takes it
+    cfg: Config,        # All else
+) -> Learner:
+    "The learner of an arm. InputError as `read_arm`."
+    (arm, more), device = read_arm(name, cfg), pick_device(cfg.device)
     reseed(cfg.seed, 0, 1)                              # for what is built outside the learner
     if arm in WIDE:
         cfg = replace(cfg, mode=WIDE[arm], n=1)
@@ -183,6 +195,5 @@ def make_arm(
     if arm == "named":
         return NamedLearner(cfg, device, NoisyOr(len(CLUES), cfg.d), Named(len(CLUES), cfg.d))
     if arm in OWN:
-        more = {"strength": float(strength)} if strength else {}
         return Learner(cfg, device, objective=OWN[arm](cfg.n, cfg.d, **more))
-    return Learner(replace(cfg, **SETTINGS.get(arm, {"mode": arm})).check(), device)
+    return Learner(replace(cfg, **SETTINGS.get(arm, {"mode": arm})), device)

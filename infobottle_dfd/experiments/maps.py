@@ -106,7 +106,7 @@ def run(
     plan = {f"{arm.replace(' ', '-')}-{seed}": (arm, seed)
             for seed in args.seeds for arm in args.arms}
     fill(args.out or results("block_maps"), {k: partial(one, k, *v) for k, v in plan.items()},
-         lambda c: f"test AUC {c['auc']:.3f}")
+         lambda c: f"test AUC {c['auc']:.3f}", {"images": args.images})
 
 # %% ../../nbs/experiments/07_maps.ipynb #9f020759
 #| eval: false

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..core import InputError, load, write
-from .cells import compare, fill, main, read, results
+from .cells import fill, main, read, results
+from .seeds import compare
 from ..runs.config import Config
 
 # %% ../../nbs/experiments/01_shortcut.ipynb #c9a34bdb
@@ -80,6 +81,12 @@ def run(
     said = lambda arm: said_of(arm, args.faces, args.masks, args.dropout)
     plan = {name_of(said(arm), *about, seed): (arm, seed)
             for seed in args.seeds for arm in args.arms}
+    settings = lambda seed: Config(images=args.images, size=48, epochs=args.epochs, seed=seed,
+                                   augment=args.augment, dropout=args.dropout, bf16=True,
+                                   device=args.device)
+    load("runs.machine:pick_device")(args.device)
+    for arm, seed in plan.values(): load("experiments.arms:read_arm")(arm, settings(seed))
+    read(out)                                           # what is damaged is said before any work
     judges = cache(lambda: load("experiments.trials:judges")(args.split, args.judged, 48))
     def cell(name, arm, seed):
         "One trial."
@@ -87,14 +94,13 @@ def run(
                  "split": args.split, "faces": args.faces, "masks": args.masks,
                  "dropout": args.dropout, "images": args.images, "judged": args.judged,
                  "device": args.device}
-        cfg = Config(images=args.images, size=48, epochs=args.epochs, seed=seed,
-                     augment=args.augment, dropout=args.dropout, bf16=True, device=args.device)
         trial = load("experiments.trials:trial")
-        return trial(arm, cfg, args.split, args.faces == "pairs", args.masks, judges(),
+        return trial(arm, settings(seed), args.split, args.faces == "pairs", args.masks, judges(),
                      args.work / name, words) | {"arm": said(arm)}
     fill(out, {name: partial(cell, name, *about) for name, about in plan.items()},
          lambda c: f"weak clues {c['weak']:.3f}, refitted {c['weak_refitted']:.3f}, "
-                   f"in the split {c['auc']['split']:.3f}, {c['seconds']:.0f} s")
+                   f"in the split {c['auc']['split']:.3f}, {c['seconds']:.0f} s",
+         {"images": args.images, "judged": args.judged}, args.work)
     settle(out)
 
 # %% ../../nbs/experiments/01_shortcut.ipynb #383280c4
@@ -104,7 +110,7 @@ def settle(
 ) -> None:
     "Say in cells whether they had converged, where others of twice the length exist."
     weak, groups = lambda c: c["weak"], {}
-    for c in read(out):
+    for c in (c for c in read(out) if {"split", "augment", "epochs", "weak"} <= c.keys()):
         groups.setdefault((c["arm"], c["split"], c["augment"], c["epochs"]), []).append(c)
     for (arm, split, augment, epochs), short in groups.items():
         twice = [c | {"arm": "twice"} for c in groups.get((arm, split, augment, 2 * epochs), ())]

@@ -26,7 +26,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
 from ..aggregation import fusion
-from ..core import load, write_json
+from ..core import InputError, load, must_have_folder, write_json
 from .cells import main, results, stamp
 from ..faces.clues import ClueFaces
 from ..runs.machine import pick_device
@@ -149,6 +149,13 @@ def run(
 ) -> None:
     "Measure, and write the file."
     device = pick_device(args.device)
+    if not 1 <= args.threads <= 1024:
+        raise InputError(f"threads is {args.threads}; it must be at least 1 and at most 1024")
+    if not args.races:
+        raise InputError(f"--races names none; choose from {', '.join(Speed.races)}")
+    if args.quick and not args.out:
+        raise InputError("--quick measures no speed worth keeping; name its file with --out")
+    must_have_folder(args.out)
     torch.set_num_threads(args.threads)
     found = load("experiments.bench:measure")(device, args.quick, args.races)
     some = args.races if args.races != Speed.races else ()

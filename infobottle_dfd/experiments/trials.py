@@ -7,9 +7,9 @@ __all__ = ['WEAK', 'SPOIL', 'judges', 'verdicts', 'represented', 'refitted', 'al
            'rounded', 'trial', 'noisy', 'halved', 'spoiled']
 
 # %% ../../nbs/experiments/09_trials.ipynb #5e016c62
-import shutil
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -30,7 +30,7 @@ from ..explaining import cka
 from ..faces.clues import CLUES, ClueFaces
 from ..judging.metrics import score
 from ..runs.checkpoint import Rest, start_of
-from ..runs.config import Config
+from ..runs.config import Config, differing
 from ..runs.seal import read_state
 from ..runs.step import Learner
 from ..training import train_epoch
@@ -103,17 +103,22 @@ def alike(
 def left_off(
     path: Path,             # Of a state, which need not exist
     learner: Learner,       # Changed in place if there is one
+    cfg: Config,            # Settings
 ) -> tuple[list[dict], dict]:       # Curve, and place in the training
-    "Go on from a state, or begin. InputError if the file is damaged."
+    "Go on from a state, or begin. InputError if the file is damaged, or of other settings."
     if not path.exists():
         return [], start_of(1)
     try:
-        saved = read_state(path, {"curve": list, "at": dict})
-        learner.load(saved)
-        return saved["curve"], saved["at"]
+        saved = read_state(path, {"curve": list, "at": dict, "config": dict})
+        other = differing(saved["config"], cfg)
+        if not other: learner.load(saved)
     except Exception as e:                              # a damaged file can raise anything
         raise InputError(f"{path}: no state of an unfinished trial ({type(e).__name__}); "
                          "delete it, and the trial begins anew") from None
+    if other:
+        raise InputError(f"{path}: an unfinished trial with other settings ({', '.join(other)}); "
+                         "ask for those, delete it, or name another --work")
+    return saved["curve"], saved["at"]
 
 # %% ../../nbs/experiments/09_trials.ipynb #3c7b671a
 def train(
@@ -126,18 +131,14 @@ def train(
 ) -> list[dict]:                            # Epoch, mean loss terms, looks
     "Train to the last epoch; goes on if `work` holds a state."
     work.mkdir(parents=True, exist_ok=True)
-    curve, at = left_off(path := work / "last.pt", learner)
+    curve, at = left_off(path := work / "last.pt", learner, cfg)
     def keep():
         "Between two steps."
-        state = {**learner.state(), "curve": curve, "at": at}
+        state = {**learner.state(), "curve": curve, "at": at, "config": asdict(cfg)}
         write(path, lambda p: torch.save(state, p))
     with Rest(keep, work, torch.device("cpu")) as rest:
         while at["epoch"] <= cfg.epochs:
-            try:
-                terms = train_epoch(learner, learner, data, cfg, at, tqdm(disable=True), rest)
-            except InputError as e:                     # its way out is that of infobottle-train
-                said = "stopped by SIGTERM; all is saved, the same command goes on"
-                raise InputError(said if "SIGTERM" in str(e) else str(e)) from None
+            terms = train_epoch(learner, learner, data, cfg, at, tqdm(disable=True), rest)
             if at["epoch"] % every == 0 or at["epoch"] == cfg.epochs:
                 curve.append({"epoch": at["epoch"], "terms": terms, **look()})
             at = start_of(at["epoch"] + 1)
@@ -175,7 +176,7 @@ def trial(
     pairs: bool,                    # Whether every training fake has its source beside it
     masks: str,                     # Of MASKS
     sets: dict[str, ClueFaces],     # As `judges` draws them
-    work: Path,                     # Folder for the state of an unfinished trial, removed at last
+    work: Path,                     # Folder for the state of an unfinished trial
     words: dict[str, object],       # What the command was told, by option
 ) -> dict[str, object]:             # The cell
     "Train an arm, judge its last epoch."
@@ -188,7 +189,6 @@ def trial(
     auc, refit = (rounded(f(learner.detector, sets, names, cfg.bf16)) for f in (verdicts, refitted))
     mean = lambda auc: round(sum(auc[c] for c in WEAK) / len(WEAK), 4)
     place = rounded(most_changed(learner, sets, names)) if learner.objective.marks else None
-    shutil.rmtree(work)
     return {"arm": arm, "seed": cfg.seed, "split": split, "augment": cfg.augment,
             "epochs": cfg.epochs, "weak": mean(auc), "weak_refitted": mean(refit), "auc": auc,
             "auc_refitted": refit, "auc_place": place, "weak_place": place and mean(place),

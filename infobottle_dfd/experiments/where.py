@@ -129,7 +129,8 @@ def cell(args: Where, seed: int) -> dict[str, object]:
 def run(args: Where) -> None:
     "Fill the grid."
     fill(args.out or results("where"), {f"places-{s}": partial(cell, args, s) for s in args.seeds},
-         lambda c: str(c["auc"]))
+         lambda c: str(c["auc"]),
+         {"epochs": args.epochs, "images": args.images, "judged": args.judged})
 
 # %% ../../nbs/experiments/15_where.ipynb #wh-022
 #| eval: false

@@ -14,6 +14,7 @@ from ..faces.cutting import Seen
 from ..faces.folders import is_video
 from ..faces.tracks import parts
 from .levels import ENOUGH, film_scores, worst
+from .tables import one_line
 
 # %% ../../nbs/judging/06_verdicts.ipynb #92d55d0d
 def person(
@@ -98,10 +99,10 @@ def line(
     v: dict,            # Of `verdicts`
 ) -> str:
     "Score, verdict, file, who decides and when, what was not looked at; below it a row a person."
-    passed = f"  ({v['unseen']})" if v.get("unseen") else ""
+    passed, file = f"  ({v['unseen']})" if v.get("unseen") else "", one_line(v["file"])
     if not v["faces"]:
-        return f"-       {v['verdict']}  {v['file']}{passed}"
-    head, box = f"{v['score']:.4f}  {v['verdict']}  {v['file']}", v["faces"][0]["box"]
+        return f"-       {v['verdict']}  {file}{passed}"
+    head, box = f"{v['score']:.4f}  {v['verdict']}  {file}", v["faces"][0]["box"]
     if "people" not in v:
         where = f"  face at {', '.join(f'{b:.0f}' for b in box)}" if box else ""
         return head + where + passed

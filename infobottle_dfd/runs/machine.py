@@ -25,8 +25,7 @@ def pick_device(
     if name not in ("auto", "cpu", "cuda"):
         raise InputError(f"unknown device '{name}'; choose one of auto, cpu, cuda")
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device 'cuda': PyTorch sees no GPU here; "
-                         "use --device cpu or --device auto")
+        raise InputError("device 'cuda': PyTorch sees no GPU here; use --device cpu")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     which, there = os.environ.get("LOCAL_RANK", "0"), torch.cuda.device_count()

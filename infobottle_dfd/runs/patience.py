@@ -36,4 +36,4 @@ def rate(
     "The learning rate: a cosine over the whole run, or with patience what validation makes of it."
     if not cfg.patience:
         return lr_at(step, cfg.epochs * steps, cfg.lr)
-    return cfg.lr * min(1, (step + 1) / steps) / 2 ** sum(idle(history))
+    return cfg.lr * min(1, (step + 1) / steps) * .5 ** sum(idle(history))

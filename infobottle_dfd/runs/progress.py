@@ -80,7 +80,8 @@ def table(
 ) -> str:
     "The few lines that end a run."
     ran, rise = report.get("epochs", report["config"]["epochs"]), report.get("val_auc_rise")
-    lines = [f"trained on {report['trained_on']}, best of {ran} epochs on val: {report['epoch']}"]
+    lines = [f"trained on {report['trained_on']}, best of {ran} "
+             f"epoch{'s' * (ran > 1)} on val: {report['epoch']}"]
     lines += [] if rise is None else [f"last epoch     val AUC {rise:+.4f}"]
     if "auc" in report:
         lines += [f"test images    {report['images']}", f"test AUC       {report['auc']:.4f}",

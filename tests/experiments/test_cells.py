@@ -1,44 +1,12 @@
-"""A grid of cells can be stopped anywhere; two arms are compared over the seeds they share."""
+"""A grid of cells can be stopped anywhere, and says what it cannot go on with."""
 import json
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import pytest
-from scipy.stats import t as student
 
 import infobottle_dfd
 from infobottle_dfd.core import InputError
-from infobottle_dfd.experiments.cells import against, by_seed, colour_of, compare, dots, fill, forest, must_know, read, results, stamp
-
-MADE = [{"arm": a, "seed": s, "auc": v} for a, values in (("A", (.5, .6, .7)), ("B", (.6, .8, .7, .9))) for s, v in enumerate(values)]
-
-
-def auc(c):
-    "The number that is compared."
-    return c["auc"]
-
-
-def test_the_interval_is_students_over_common_seeds():
-    d = compare(MADE, "B", "A", auc)
-    each = [.1, .2, 0.]
-    mean = sum(each) / 3
-    half = student.ppf(.975, 2) * (sum((v - mean) ** 2 for v in each) / 2) ** .5 / 3 ** .5
-    assert d.seeds == (0, 1, 2) and d[:3] == pytest.approx((mean, mean - half, mean + half))
-    assert not d.sure and str(d).endswith("n.s.")
-    back = compare(MADE, "A", "B", auc)
-    assert back[:3] == pytest.approx((-d.mean, -d.high, -d.low))
-
-
-def test_unpaired_takes_all_seeds():
-    d = compare(MADE, "B", "A", auc, paired=False)
-    assert d.mean == pytest.approx(.75 - .6) and d.seeds == (0, 1, 2, 3)
-
-
-def test_too_few_seeds_and_double_cells_are_named():
-    with pytest.raises(InputError, match="two seeds that both have"):
-        compare(MADE[:1] + MADE[3:], "B", "A", auc)
-    with pytest.raises(InputError, match="two cells of seed 0"):
-        by_seed(MADE + MADE[:1], "A", auc)
+from infobottle_dfd.experiments.cells import fill, must_know, read, results, stamp
 
 
 def test_a_grid_goes_on_where_it_was_cut(tmp_path):
@@ -79,21 +47,35 @@ def test_a_name_that_there_is_not():
         must_know(["A", "C"], {"A": 1, "B": 2})
 
 
-def test_against_one_arm():
-    "Two common seeds and more: as compare; one: the bare difference, never sure; none: no row."
-    some = [*MADE, {"arm": "C", "seed": 1, "auc": .65}, {"arm": "D", "seed": 9, "auc": .65}]
-    rows = against(some, ["A", "B", "C", "D"], "A", auc)
-    assert [*rows] == ["B", "C"] and rows["B"] == compare(MADE, "B", "A", auc)
-    assert rows["C"].mean == pytest.approx(.05) and rows["C"].seeds == (1,) and not rows["C"].sure and str(rows["C"]) == "+0.050 (one seed)"
+def test_a_cell_of_other_options_is_no_cell_of_this_grid(tmp_path):
+    "What a name does not tell must be as it was; damage is said before any work, the way out is the experiment's own."
+    made, plan = {"arm": "a", "seed": 0, "command": "python -m x --images 64 --lr 0.001"}, {"a-0": lambda: made}
+    fill(tmp_path, plan, same={"images": 64})
+    fill(tmp_path, plan, same={"images": 64, "lr": .001, "judged": 5})           # what an older command did not say
+    with pytest.raises(InputError, match="a-0.json: was made with --images 64; ask for that, or name another --out"):
+        fill(tmp_path, plan, same={"images": 640})
+    (tmp_path / "a-0.json").write_text("")
+    with pytest.raises(InputError, match="no cell of an experiment"):
+        fill(tmp_path, plan | {"b-0": None})
+
+    def stops(said):
+        raise InputError(said)
+    for said, told in (("x: holds a run with other settings; take those, or another --out", "or another --work"),
+                       ("stopped by SIGTERM; everything is saved, go on with --out x --resume", "the same command goes on")):
+        with pytest.raises(InputError, match=told):
+            fill(tmp_path / "new", {"b-0": lambda: stops(said)})
 
 
-def test_pictures_of_arms():
-    "A variant has the colour of its arm; one seed is a cross and is called so, in both pictures; an arm without cells is an empty row."
-    colours = {"places": "#009E73", "sd": "#F0E442"}
-    assert colour_of("places, pairs, thick masks", colours) == colours["places"] and colour_of("sd@0.02", colours) == colours["sd"]
-    assert colour_of("one wide block", colours) == "#999999"
-    _, (left, right) = plt.subplots(1, 2)
-    forest(left, {"B": compare(MADE, "B", "A", auc), "C": against([*MADE, {"arm": "C", "seed": 1, "auc": .65}], ["C"], "A", auc)["C"], "D": None}, {})
-    dots(right, {"A": by_seed(MADE, "A", auc), "C": {1: .65}, "D": {}}, {})
-    said = [[t.get_text() for t in ax.get_yticklabels()] for ax in (left, right)]
-    assert said == [["B (3)", "C (one seed)", "D"], ["A (3)", "C (one seed)", "D"]] and "x" in {line.get_marker() for line in left.lines}
+def test_unfinished_work_goes_after_the_cell_is_written(tmp_path):
+    "Not before: a full disk, or a kill between the two, would lose the training."
+    (work := tmp_path / "work/a-0").mkdir(parents=True)
+
+    def make():
+        (tmp_path / "out/a-0.json").mkdir()                  # so it cannot be written
+        return {"arm": "a", "seed": 0}
+    with pytest.raises((InputError, OSError)):
+        fill(tmp_path / "out", {"a-0": make}, work=tmp_path / "work")
+    assert work.is_dir()
+    (tmp_path / "out/a-0.json").rmdir()
+    fill(tmp_path / "out", {"a-0": lambda: {"arm": "a", "seed": 0}}, work=tmp_path / "work")
+    assert not work.exists() and (tmp_path / "out/a-0.json").is_file()

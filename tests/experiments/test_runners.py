@@ -74,7 +74,7 @@ def test_the_masks_of_pairs_are_made_where_they_are_asked_for(tmp_path):
     "The fake's, beside the manifest; without the word the column is empty and nothing is drawn."
     (tmp_path / "dfdc_pairs").mkdir(), (tmp_path / "ciplab_256").mkdir()
     (tmp_path / "dfdc_pairs/pairs.csv").write_text("real,fake,split,identity\na.png,b.png,test,7\n")
-    (tmp_path / "ciplab_256/index.csv").write_text("file,label,regions\n")
+    (tmp_path / "ciplab_256/index.csv").write_text("file,label,regions\n1.jpg,real,\n")
     picture = np.random.default_rng(0).integers(0, 255, (56, 56, 3), np.uint8)
     for name in "ab":
         Image.fromarray(picture).save(tmp_path / f"dfdc_pairs/{name}.png")

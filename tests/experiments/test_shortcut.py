@@ -59,3 +59,38 @@ def test_converged_where_twice_the_length_exists(tmp_path, change, known):
     settle(tmp_path)
     said = {(c["epochs"], c["seed"]): c["converged"] for c in map(json.loads, (p.read_text() for p in tmp_path.glob("*.json")))}
     assert all(said[30, s] is known and said[60, s] is None for s in range(3))
+
+
+@pytest.mark.parametrize("asked, said", [
+    (dict(arms=("sd@abc",)), "'abc' is no strength"), (dict(arms=("sd@nan",)), "'nan' is no strength"),
+    (dict(arms=("single@2",)), "leave @... away"), (dict(arms=("clam",)), "unknown mode 'clam'"),
+    (dict(arms=("sd",), epochs=0), "epochs is 0"), (dict(arms=("places",), dropout=2.), "dropout is 2"),
+    (dict(arms=("named",), seeds=(-1,)), "seed is -1"), (dict(device="cuda"), "use --device cpu")])
+def test_what_cannot_work_is_said_before_any_work(tmp_path, monkeypatch, asked, said):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(InputError, match=said):
+        run(Shortcut(**{"out": tmp_path / "out", "work": tmp_path / "work"} | asked))
+    assert not list(tmp_path.iterdir())
+
+
+def test_damage_beside_the_grid_is_said_before_any_work(tmp_path):
+    (tmp_path / "other.json").write_text("{")
+    with pytest.raises(InputError, match="other.json: no cell"):
+        run(Shortcut(arms=("sd",), out=tmp_path, work=tmp_path / "work"))
+    (tmp_path / "other.json").write_text('{"arm": "a", "seed": 1}')
+    settle(tmp_path)                                        # a cell of another experiment
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_state_of_other_settings_is_not_gone_on_with(tmp_path):
+    "A try on few faces that was killed is no beginning of the real thing."
+    from infobottle_dfd.experiments.trials import train
+    from infobottle_dfd.experiments.arms import faces_of, make_arm
+    from infobottle_dfd.runs.config import Config
+    few = Config(images=32, size=32, n=2, d=8, epochs=1, batch=16)
+    faces = faces_of("plain", 32, 32, 0, False, False)
+    train(make_arm("sd", few), faces, few, tmp_path, dict)
+    for more in (dict(images=64), dict(epochs=2), dict(dropout=.5)):
+        cfg = Config(**{**vars(few), **more})
+        with pytest.raises(InputError, match=f"other settings \\({next(iter(more))}\\)"):
+            train(make_arm("sd", cfg), faces, cfg, tmp_path, dict)

@@ -2,12 +2,16 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from infobottle_dfd.aggregation import ForgeryDetector
+from infobottle_dfd.core import InputError
+from infobottle_dfd.experiments import bench
+from infobottle_dfd.experiments.speed import Speed, run
 from infobottle_dfd.losses import objective
 from infobottle_dfd.runs.config import Config
 from infobottle_dfd.runs.step import Learner
@@ -122,3 +126,13 @@ def test_the_command_runs(tmp_path):
     found = json.loads(out.read_text())
     assert {r["what"] for r in found["rows"]} >= {"step", "inference", "small step", "small inference", "AdamW", "heads", "stage", "epoch"}
     assert all(r["best"] > 0 for r in found["rows"] if not r["what"].startswith("memory")) and found["matmul_gflops"]["float32"] > 0
+
+
+@pytest.mark.parametrize("asked, said", [(dict(races=()), "--races names none"), (dict(quick=True), "name its file with --out"),
+                                         (dict(threads=0), "threads is 0"), (dict(out=Path("nowhere/x.json")), "its folder does not exist")])
+def test_nothing_is_measured_for_nothing(monkeypatch, tmp_path, asked, said):
+    "What cannot be kept, or would take the place of the stored numbers, is refused before any race."
+    monkeypatch.setattr(bench, "measure", None)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=said):
+        run(Speed(**asked))

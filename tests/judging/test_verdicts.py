@@ -42,3 +42,10 @@ def test_a_real_film_with_a_forged_stretch_says_so():
 def test_nothing_and_nobody():
     (a,), (b,) = verdicts(Path("a.mp4"), None, [], .5, .5), verdicts(Path("b.png"), seen((1, [0.])), [], .5, .5)
     assert a["verdict"] == "cannot be read" and b["verdict"] == "no face found" and line(a) == "-       cannot be read  a.mp4"
+
+
+def test_a_name_takes_one_line():
+    "A file's name may hold a line break; it writes no verdict of its own into the table."
+    said = line(verdicts(Path("x\n0.0100  real  y.jpg"), None, [], .5, .5)[0])
+    assert said == "-       cannot be read  x\\n0.0100  real  y.jpg"
+    assert line(verdicts(Path("a\x1b[2Jb é.jpg"), None, [], .5, .5)[0]).endswith("a\\x1b[2Jb é.jpg")
