@@ -13,6 +13,9 @@ import pytest
 import torch
 from helpers import ROOT
 
+from infobottle_dfd.experiments.cells import read, results
+from infobottle_dfd.experiments.seeds import by_seed, compare
+
 
 @pytest.mark.slow
 def test_default_run(tmp_path, figure):
@@ -63,3 +66,39 @@ def test_the_example_runs():
     assert torch.is_tensor(found["x"]) and sum(heard) > .9 * len(heard)
     exec(audit.replace("print(", "told = ("), measured := {})
     assert [measured["told"].verdict[i] for i in (0, 2)] == ["redundant", "idle"]
+
+
+def test_measured_numbers_are_those_stored():
+    "Every number of the table that cells of this repository hold: recomputed, and as many seeds as it says."
+    cells, table = read(results("shortcut")), re.search(r"## Measured\n(.*?)\n## ", (ROOT / "README.md").read_text(), re.S)[1]
+
+    def of(augment):
+        usual = {"split": "shortcut", "augment": augment, "epochs": 30, "images": 6000}
+        return [c for c in cells if c["seed"] >= 20 and usual.items() <= c.items()]
+
+    def mean(arm):
+        values = by_seed(of("shift"), arm, weak).values()
+        return f"{sum(values) / len(values):.3f}"
+
+    def lead(a, b, augment="shift"):
+        d = compare(of(augment), a, b, weak)
+        return f"{d.mean:+.3f} ± {(d.high - d.low) / 2:.3f}"
+
+    def weak(c):
+        return c["weak"]
+    rows = table.splitlines()
+    for start, *numbers in (("cross-entropy | ", mean("cross-entropy")), ("`heads`, weights fixed", mean("heads"), lead("heads", "cross-entropy")),
+                            ("`released`, weights trained", mean("released"), lead("released", "heads")),
+                            ("… `calm`", mean("calm"), lead("calm", "heads"), lead("calm", "released"), lead("calm", "cross-entropy", "none")),
+                            ("… `places`", mean("places"), lead("places", "calm"))):
+        row = next(r for r in rows if start in r and "test AUC" not in r)
+        assert not [v for v in numbers if v not in row], (row, numbers)
+    real = read(results("real_faces"), "*-96-8-*.json")
+    for arm in ("cross-entropy", "heads", "released-fixed"):
+        assert ", ".join(f"{v:.3f}" for v in by_seed(real, arm, lambda c: c["dfdc_pairs"]["auc"]).values()) in table
+    other = [c["ciplab_256"]["auc"] for c in real if c["arm"] != "places"]
+    default = [json.loads(p.read_text())["auc"] for p in sorted(results().glob("cluefaces-[0-9].json"))]
+    assert f"{min(other):.3f} to {max(other):.3f}" in table and ", ".join(f"{v:.3f}" for v in default) in table
+    many = {arm: len(by_seed(of("shift"), arm, weak)) for arm in ("cross-entropy", "heads", "released", "calm")}
+    said = {"five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "sixteen": 16}
+    assert {*many.values()} == {said[re.search(r"planned; (\w+) are done", table)[1]]}, many
