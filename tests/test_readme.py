@@ -72,8 +72,8 @@ def test_measured_numbers_are_those_stored():
     "Every number of the table that cells of this repository hold: recomputed, and as many seeds as it says."
     cells, table = read(results("shortcut")), re.search(r"## Measured\n(.*?)\n## ", (ROOT / "README.md").read_text(), re.S)[1]
 
-    def of(augment):
-        usual = {"split": "shortcut", "augment": augment, "epochs": 30, "images": 6000}
+    def of(augment, epochs=30):
+        usual = {"split": "shortcut", "augment": augment, "epochs": epochs, "images": 6000}
         return [c for c in cells if c["seed"] >= 20 and usual.items() <= c.items()]
 
     def mean(arm):
@@ -93,6 +93,12 @@ def test_measured_numbers_are_those_stored():
                             ("… `places`", mean("places"), lead("places", "calm"))):
         row = next(r for r in rows if start in r and "test AUC" not in r)
         assert not [v for v in numbers if v not in row], (row, numbers)
+    long, three = of("shift", 60), ("cross-entropy", "calm", "released")
+    seeds = set.intersection(*({*by_seed(long, arm, weak)} for arm in three))
+    means = [sum(v for s, v in by_seed(long, arm, weak).items() if s in seeds) / len(seeds) for arm in three]
+    d = compare([c for c in long if c["seed"] in seeds], "released", "cross-entropy", weak)
+    row = next(r for r in rows if "at sixty epochs" in r)
+    assert ", ".join(f"{v:.3f}" for v in means) in row and f"{d.mean:+.3f} ± {(d.high - d.low) / 2:.3f}" in row
     real = read(results("real_faces"), "*-96-8-*.json")
     for arm in ("cross-entropy", "heads", "released-fixed"):
         assert ", ".join(f"{v:.3f}" for v in by_seed(real, arm, lambda c: c["dfdc_pairs"]["auc"]).values()) in table
