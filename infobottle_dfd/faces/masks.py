@@ -67,12 +67,11 @@ def draw_masks(
     for done in fakes:
         for k, name in enumerate(done["crops"]):
             todo.setdefault(int(Path(name).stem), []).append((done, k))
-    def no_mask(done, why):
-        "Count it."
-        done["unmarked"][why] = done["unmarked"].get(why, 0) + 1
+    no_mask = lambda done, why: done["unmarked"].update({why: done["unmarked"].get(why, 0) + 1})
     try:
+        paper = "white" if origin.way == "difference" else "black"     # of masks: not forged
         there = lambda times, _: [i for i in sorted(todo) if i < len(times)]
-        for s in frames(origin.path, len(todo), there):
+        for s in frames(origin.path, len(todo), there, paper):
             for done, k in todo.pop(s.position):
                 box, name = done["boxes"][k], done["crops"][k]
                 if origin.way == "difference":          # saved as the fake was, too
@@ -156,9 +155,8 @@ def verdicts(
     forged = {k for k in seen if min(share[j] for j in (k, *beside[k])) >= 0
               and share[k] >= max([CLEAR, *(TIMES * share[j] for j in beside[k])])}
     for scene in scenes(seen):
-        least, most = share[scene[0]], max(share[k] for k in scene)
-        plain = least < CLEAR and TIMES * least < max(share.values())   # against the others
-        if most < 0 or (len(scene) == 1 and not done["others"] and not plain):
+        sure = (one := share[scene[0]]) >= CLEAR or TIMES * one >= max(share.values())
+        if max(map(share.get, scene)) < 0 or (len(scene) == 1 and sure and not done["others"]):
             said |= dict.fromkeys(scene if every else [max(scene, key=size.get)], 1)
         else:
             here = forged & {*scene}

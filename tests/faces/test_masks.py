@@ -294,3 +294,23 @@ def test_a_lost_mask_of_a_manifest(own, monkeypatch, capsys):
         from infobottle_dfd.commands import Prepare
         from infobottle_dfd.faces.cutting import check
         check(Prepare(Path("x"), Path("y"), masks="yes"))
+
+
+def test_a_transparent_mask_of_its_own_marks_what_it_shows(own, monkeypatch, capsys):
+    "A mask that came with a film, and is transparent where nothing is forged, was laid on white paper: all was forged. As a picture and as a film."
+    white = np.zeros((120, 160, 4), np.uint8)
+    white[HOLE[0]:HOLE[1], HOLE[2]:HOLE[3]] = 255
+    Image.fromarray(white).save(own / "mask.png")
+    Image.fromarray(forge(scene(1))).save(own / "fake1.png")
+    play(own / "fake2.mp4", forge(scene(1)))
+    with av.open(str(own / "mask.mov"), "w") as out:
+        stream = out.add_stream("png", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "rgba"
+        for _ in range(10):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(white, format="rgba")))
+        out.mux(stream.encode())
+    Image.fromarray(scene(2)).save(own / "real.png")
+    (own / "m.csv").write_text("path,label,split,video,identity,method,mask\nreal.png,0,,r,,,\nfake1.png,1,,f,,,mask.png\nfake2.mp4,1,,g,,,mask.mov\n")
+    assert call(monkeypatch, capsys, "m.csv", "out")[0] == 0
+    masks = [r.mask for r in read_manifest(Path("out/manifest.csv")) if r.label]
+    assert len(masks) == 5 and all(overlap(m) > .8 for m in masks)
