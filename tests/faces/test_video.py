@@ -226,4 +226,4 @@ def test_a_film_that_is_torn_in_a_frame_says_both(tmp_path):
         (tmp_path / "a.avi").write_bytes(whole[:len(whole) * part // 100])
         with pytest.raises(faces.Lost, match="breaks off after frame [0-9]+ of 24$") as said:
             list(faces.frames(tmp_path / "a.avi", 99))
-        assert said.value.count == ("; " in str(said.value)) == str(said.value).count("1 of ")
+        assert said.value.count == str(said.value).count("frames could not be read, as frame")
