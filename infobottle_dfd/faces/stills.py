@@ -7,6 +7,7 @@ __all__ = ['FORMATS', 'eight_bits', 'decode', 'unseen']
 
 # %% ../../nbs/faces/06_stills.ipynb #2551c9a1
 from collections.abc import Mapping
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 
@@ -19,19 +20,20 @@ from ..core import InputError, must_be_file
 def eight_bits(
     picture: Image.Image,                   # Of any mode
     tags: Mapping[int, object] = {},        # Of a TIFF: 262, which number is white; 339, its kind
+    paper: str = "white",                   # Or "black", of masks: what shows where it is clear
 ) -> Image.Image:                           # RGB
     "The picture with eight bits a channel. InputError for numbers whose white is unknown."
     if picture.mode.startswith("I;16"):
         grey = np.asarray(picture).astype(np.uint32)
         grey = 65535 - grey if tags.get(262) == 0 else grey
-        grey[grey == picture.info.get("transparency", -1)] = 65535      # white paper shows there
+        grey[grey == picture.info.get("transparency", -1)] = 65535 * (paper == "white")
         picture = Image.fromarray(((grey + 128) // 257).astype(np.uint8))
     if picture.mode in ("I", "F") or 2 in np.atleast_1d(tags.get(339, 1)):
         raise InputError("its pixels are 32-bit numbers, or signed ones, and which of them is "
                          "white it does not say; save it with 8 bits a channel")
     if picture.has_transparency_data:
         over = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+        picture = Image.alpha_composite(Image.new("RGBA", over.size, paper), over)
     return picture.convert("RGB")
 
 # %% ../../nbs/faces/06_stills.ipynb #2045ab28
@@ -39,13 +41,15 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")
 
 def decode(
     path: Path | BytesIO,   # A picture
+    paper: str = "white",   # Or "black", of masks: what shows where it is transparent
 ) -> np.ndarray:            # RGB, (h w c) uint8
     "A picture, upright. InputError if it is damaged, too large, or of a kind that is not known."
     if not isinstance(path, BytesIO): must_be_file(path)
     try:
-        with Image.open(path, formats=FORMATS) as file:
+        held = nullcontext(path) if isinstance(path, BytesIO) else open(path, "rb")
+        with held as raw, Image.open(raw, formats=FORMATS) as file:     # not mapped: see below
             tags = getattr(file, "tag_v2", {})
-            return np.asarray(eight_bits(ImageOps.exif_transpose(file), tags))
+            return np.asarray(eight_bits(ImageOps.exif_transpose(file), tags, paper))
     except InputError as e:
         raise InputError(f"{path}: {e}") from None
     except (MemoryError, Image.DecompressionBombError):

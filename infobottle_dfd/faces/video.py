@@ -57,13 +57,14 @@ def upright(
 def shown(
     frame,                  # Decoded by PyAV
     stream,                 # That it is from
+    paper: str = "white",   # Or "black", of masks: what shows where it is transparent
 ) -> np.ndarray:            # RGB, (h w c) uint8
     "A frame in square pixels, upright."
     ratio = float(stream.sample_aspect_ratio or 1)
     wide = round(frame.width * ratio) if .1 < ratio < 10 else frame.width
-    clear = any(part.is_alpha for part in frame.format.components)     # white paper shows there
+    clear = any(part.is_alpha for part in frame.format.components)     # the paper shows there
     picture = frame.to_ndarray(format="rgba" if clear else "rgb24", width=wide, height=frame.height)
-    picture = np.asarray(eight_bits(Image.fromarray(picture))) if clear else picture
+    if clear: picture = np.asarray(eight_bits(Image.fromarray(picture), paper=paper))
     side = [d for d in frame.side_data if d.type.name == "DISPLAYMATRIX"]
     if not side:
         return picture
@@ -105,19 +106,20 @@ def pictures(
     path: Path,                                     # A film
     about: Index,                                   # Of it
     take: list[int],                                # Positions, increasing
+    paper: str = "white",                           # As of `shown`
 ) -> Iterator[tuple[int, np.ndarray | None]]:       # Position (-1: a torn end); None if it is lost
     "Frames of certain positions."
     if about.sure:
         with opened(path) as file:
             times = [about.times[i] for i in take]
             for i, frame in zip(take, sought(file, about, times)):
-                yield i, None if frame is None else shown(frame, film_of(file))
+                yield i, None if frame is None else shown(frame, film_of(file), paper)
     else:
         end = deque(maxlen=3)
         for i, (frame, stream) in enumerate(counted(path)):
             end.append(frame is None)
             if i in take:
-                yield i, None if frame is None else shown(frame, stream)
+                yield i, None if frame is None else shown(frame, stream, paper)
         if any(end):
             yield -1, None                                  # it ends in a damaged packet
 
@@ -126,10 +128,11 @@ def frames(
     path: Path,                             # A film, or a picture
     wanted: int,                            # How many
     plan: Callable = spread,                # From times and `wanted` to positions
+    paper: str = "white",                   # As of `shown`
 ) -> Iterator[Frame]:
     "Frames of a film. InputError if none can be decoded; at the end, Lost if some cannot."
     if not is_video(path):
-        yield Frame(0, decode(path))
+        yield Frame(0, decode(path, paper))
         if more := unseen(path):
             raise Lost(f"{path}: an animation; the {more} pictures after its first "
                        "were not looked at", more)
@@ -139,7 +142,7 @@ def frames(
         about = index(path)
         when = seconds(about)
         length = float(when[-1]) + (float(np.median(np.diff(when))) if len(when) > 1 else 0)
-        for position, picture in pictures(path, about, plan(when, wanted)):
+        for position, picture in pictures(path, about, plan(when, wanted), paper):
             if picture is None:
                 lost.append(position)
             else:
@@ -153,15 +156,18 @@ def frames(
     if not taken:
         raise InputError(f"{path}: not a readable video")
     torn = about.torn or -1 in lost
+    said, missing = [], 0
     if lost := [i for i in lost if i >= 0]:
-        raise Lost(f"{path}: {len(lost)} of {taken + len(lost)} frames could not be read, "
-                   f"as frame {lost[0]}", len(lost))
+        said, missing = [f"{len(lost)} of {taken + len(lost)} frames could not be read, "
+                         f"as frame {lost[0]}"], len(lost)
     gaps = np.diff(when)
     if len(gaps) and gaps.max() > max(1., 10 * np.median(gaps)):
         k = int(gaps.argmax())
-        raise Lost(f"{path}: nothing is stored for {gaps[k]:.1f} seconds after frame {k}",
-                   max(0, min(wanted, len(when)) - taken))
+        said.append(f"nothing is stored for {gaps[k]:.1f} seconds after frame {k}")
+        missing = max(missing, min(wanted, len(when)) - taken)
     if len(when) < about.promised:
-        raise Lost(f"{path}: breaks off after frame {len(when)} of {about.promised}", 0)
-    if torn:
-        raise Lost(f"{path}: breaks off in the middle of a packet, after {len(when)} frames", 0)
+        said.append(f"breaks off after frame {len(when)} of {about.promised}")
+    elif torn:
+        said.append(f"breaks off in the middle of a packet, after {len(when)} frames")
+    if said:
+        raise Lost(f"{path}: {'; '.join(said)}", missing)

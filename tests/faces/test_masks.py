@@ -235,12 +235,36 @@ def test_the_forged_person_is_known(own, monkeypatch, capsys):
 
 
 def test_scenes_and_verdicts():
-    "People are compared with those who are there at the time; who is alone keeps the label, and who cannot be compared."
+    "People are compared with those who are there at the time; who is alone keeps the label, but not over a plain 0, and who cannot be compared."
     assert scenes({1: [0, 5], 2: [3, 9], 3: [12], 4: [20, 21], 5: [21]}) == [[1, 2], [3], [4, 5]]
     done = {"crops": ["f/1/00000.jpg", "f/1/00005.jpg", "f/2/00005.jpg", "f/3/00009.jpg"], "people": [1, 1, 2, 3], "others": []}
-    assert verdicts(done | {"marked": [.2, .3, .01, 0.]}) == {1: 1, 2: 0, 3: 1} and verdicts(done | {"marked": [.2, .3, .1, 0.]}) == {1: None, 2: None, 3: 1}
+    assert verdicts(done | {"marked": [.2, .3, .01, 0.]}) == {1: 1, 2: 0, 3: None} and verdicts(done | {"marked": [.2, .3, .1, 0.]}) == {1: None, 2: None, 3: None}
     assert verdicts(done | {"marked": [.2, .3, None, None]}) == {1: None, 2: None, 3: 1} and verdicts(done | {"marked": [None] * 4}) == {1: 1, 2: 1, 3: 1}
     assert verdicts(done | {"marked": [.2, .3, .01, 0.], "others": [{"person": 4}]}) == {1: 1, 2: 0, 3: None}
+
+
+def judged(*people, **more):
+    "Of people with a first frame, a last one, and a marked share."
+    crops = [(k, frame, share) for k, (first, last, share) in enumerate(people, 1) for frame in (first, last)]
+    done = {"crops": [f"f/{k}/{frame:05}.jpg" for k, frame, _ in crops], "people": [k for k, *_ in crops], "others": []}
+    return verdicts(done | {"marked": [share for *_, share in crops]}, **more)
+
+
+def test_only_those_who_meet_are_compared():
+    "A forged man who was counted anew, beside a woman who stays: two as forged as each other, who never meet, and the film was dropped."
+    three = (0, 5, .2), (4, 20, 0.), (18, 30, .2)
+    assert judged(*three) == {1: 1, 2: 0, 3: 1} and judged(*three, every=False) == {1: 1, 3: 1}
+    assert judged((0, 5, .2), (4, 20, 0.), (18, 30, 0.)) == {1: 1, 2: 0, 3: 0}                      # as before
+    assert judged((0, 5, .2), (4, 20, .15), (18, 30, .2)) == {1: None, 2: None, 3: None}
+    assert judged((0, 5, .2), (4, 20, .15), (18, 30, 0.), (29, 40, .3)) == {1: None, 2: None, 3: 0, 4: 1}
+    assert judged((0, 5, .2), (4, 20, 0.), (18, 30, None)) == {1: 1, 2: 0, 3: None}
+
+
+def test_who_is_alone_is_compared_too():
+    "Somebody unmarked was called fake, because nobody else was there; a faint film of one person stays what it is."
+    assert judged((0, 5, .2), (6, 9, 0.)) == judged((0, 5, .2), (6, 9, 0.), every=False) == {1: 1, 2: None}
+    assert judged((0, 5, .012), (6, 9, .01)) == judged((0, 5, 0.), (6, 9, 0.)) == {1: 1, 2: 1} and judged((0, 5, 0.)) == {1: 1}
+    assert judged((0, 5, .2), (6, 9, None)) == {1: 1, 2: 1}
 
 
 def test_a_fake_without_masks_keeps_its_rows(own):
@@ -270,3 +294,23 @@ def test_a_lost_mask_of_a_manifest(own, monkeypatch, capsys):
         from infobottle_dfd.commands import Prepare
         from infobottle_dfd.faces.cutting import check
         check(Prepare(Path("x"), Path("y"), masks="yes"))
+
+
+def test_a_transparent_mask_of_its_own_marks_what_it_shows(own, monkeypatch, capsys):
+    "A mask that came with a film, and is transparent where nothing is forged, was laid on white paper: all was forged. As a picture and as a film."
+    white = np.zeros((120, 160, 4), np.uint8)
+    white[HOLE[0]:HOLE[1], HOLE[2]:HOLE[3]] = 255
+    Image.fromarray(white).save(own / "mask.png")
+    Image.fromarray(forge(scene(1))).save(own / "fake1.png")
+    play(own / "fake2.mp4", forge(scene(1)))
+    with av.open(str(own / "mask.mov"), "w") as out:
+        stream = out.add_stream("png", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "rgba"
+        for _ in range(10):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(white, format="rgba")))
+        out.mux(stream.encode())
+    Image.fromarray(scene(2)).save(own / "real.png")
+    (own / "m.csv").write_text("path,label,split,video,identity,method,mask\nreal.png,0,,r,,,\nfake1.png,1,,f,,,mask.png\nfake2.mp4,1,,g,,,mask.mov\n")
+    assert call(monkeypatch, capsys, "m.csv", "out")[0] == 0
+    masks = [r.mask for r in read_manifest(Path("out/manifest.csv")) if r.label]
+    assert len(masks) == 5 and all(overlap(m) > .8 for m in masks)

@@ -5,7 +5,7 @@ from torchvision.transforms.v2.functional import to_pil_image
 
 from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.manifest import Face
-from infobottle_dfd.faces.pictures import FaceFiles, augment, check_pictures, flip, load_face, mirror_and_shift, twins
+from infobottle_dfd.faces.pictures import FaceFiles, augment, check_pictures, flip, load_face, load_mask, mirror_and_shift, moving, twins
 
 
 def test_pictures_are_rgb_and_square(tmp_path):
@@ -78,3 +78,24 @@ def test_a_mask_moves_with_its_picture():
     for move in (flip, mirror_and_shift):
         both = move(x.expand(-1, 4, -1, -1))
         assert torch.equal(both[:, :1], both[:, 3:]) and not torch.equal(both[:, 3:], x)
+
+
+def test_an_animation_is_told_whatever_it_is_called(tmp_path):
+    "An animated WebP called .jpg went by without a word, for its name."
+    one, two = (to_pil_image(torch.full((3, 32, 32), k, dtype=torch.uint8)) for k in (0, 255))
+    one.save(tmp_path / "plain.jpg")
+    for name, kind in (("w.jpg", "WEBP"), ("g.bmp", "GIF"), ("w.JFIF", "WEBP"), ("p.jpeg", "PNG")):
+        one.save(tmp_path / name, kind, save_all=True, append_images=[two])
+        assert moving([Face(tmp_path / "plain.jpg", 0), Face(tmp_path / name, 0)]).startswith(f"warning: 1 pictures are animations, as {tmp_path / name};")
+    assert moving([Face(tmp_path / "plain.jpg", 0)]) == ""
+
+
+def test_a_transparent_mask_marks_nothing(tmp_path):
+    "It was laid on white paper, and all of it was forged."
+    mask = torch.zeros(4, 32, 32, dtype=torch.uint8)
+    mask[:, 8:16, 8:16] = 255                                               # white and opaque there; clear elsewhere
+    path = put_mask(tmp_path / "clear.png", mask)
+    assert load_mask(path, 32).count_nonzero() == 64 and load_mask(path, 32)[0, 8:16, 8:16].all()
+    empty = put_mask(tmp_path / "empty.png", 0 * mask)
+    rows = [Face(tmp_path / "clear.png", 0, mask=empty), Face(tmp_path / "clear.png", 1, mask=path)]
+    assert (FaceFiles(rows, 32, marked=True).masks != 0).tolist() == [False, True]

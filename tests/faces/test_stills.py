@@ -69,7 +69,7 @@ def test_postscript_starts_no_program(tmp_path, monkeypatch):
 def test_no_memory_is_no_damage(tmp_path, face, monkeypatch):
     Image.fromarray(face).save(tmp_path / "a.png")
 
-    def full(picture, tags):
+    def full(picture, *_):
         raise MemoryError
     monkeypatch.setattr(stills, "eight_bits", full)
     with pytest.raises(InputError, match="a.png: too large"):
@@ -121,3 +121,31 @@ def test_sixteen_bits_may_be_transparent(tmp_path):
     grey = np.array([[0, 100 * 257, 200 * 257]], np.uint16)
     Image.fromarray(grey).save(tmp_path / "a.png", transparency=100 * 257)
     assert decode(tmp_path / "a.png")[0, :, 0].tolist() == [0, 255, 200]
+
+
+TURNED = {1: lambda x: x, 2: np.fliplr, 3: lambda x: np.rot90(x, 2), 4: np.flipud, 5: np.transpose, 6: lambda x: np.rot90(x, -1), 7: lambda x: np.rot90(x.T, 2), 8: np.rot90}
+
+
+@pytest.mark.parametrize("note", TURNED)
+@pytest.mark.parametrize("mode, name", [(mode, "a.tif") for mode in ("L", "P", "RGB", "RGBA", "CMYK", "I;16", "I;16B")] + [(mode, "a.png") for mode in ("L", "RGBA", "I;16")])
+def test_all_that_lies_on_its_side_is_turned(tmp_path, face, name, mode, note):
+    "An uncompressed TIFF of one number a pixel, or of four, came out with rows that were none, where it lay on its side."
+    grey = np.asarray(Image.fromarray(face).convert("L"))[:40]
+    if mode.startswith("I"):
+        picture = Image.frombytes(mode, grey.T.shape, (grey.astype(np.uint16) * 257).astype(">u2" if mode == "I;16B" else "<u2").tobytes())
+    else:
+        picture = Image.fromarray(grey).convert(mode)
+    about = Image.Exif()
+    about[274] = note
+    picture.save(tmp_path / name, **({"tiffinfo": {274: note}} if name == "a.tif" else {"exif": about}))
+    assert np.array_equal(decode(tmp_path / name), np.repeat(TURNED[note](grey)[..., None], 3, 2))
+
+
+def test_masks_lie_on_black(tmp_path):
+    "Where a mask is transparent nothing is forged; on white paper everything was. All kinds of transparency."
+    grey = np.array([[0, 100, 255]], np.uint8)
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "deep.png", transparency=255 * 257)
+    Image.fromarray(np.dstack([grey, np.array([[0, 255, 0]], np.uint8)])).save(tmp_path / "la.png")
+    Image.fromarray(grey).save(tmp_path / "l.png", transparency=255)
+    assert [[decode(tmp_path / name, paper)[0, :, 0].tolist() for paper in ("black", "white")] for name in ("deep.png", "la.png", "l.png")] == [
+        [[0, 100, 0], [0, 100, 255]], [[0, 100, 0], [255, 100, 255]], [[0, 100, 0], [0, 100, 255]]]

@@ -216,3 +216,14 @@ def test_a_torn_end_is_noticed_where_no_length_is_kept(tmp_path, name, form, cod
             said = str(e)
         assert len(got) >= 3 and ("breaks off" in said or "could not be read" in said) == (length < len(whole)), (length, said)
     assert av.logging.get_level() == before
+
+
+def test_a_film_that_is_torn_in_a_frame_says_both(tmp_path):
+    "Its last frame could not be read; that half of it was lacking was not said. The number of lost frames stays."
+    film(tmp_path / "a.avi", frames=24)
+    whole = (tmp_path / "a.avi").read_bytes()
+    for part in range(50, 91, 5):
+        (tmp_path / "a.avi").write_bytes(whole[:len(whole) * part // 100])
+        with pytest.raises(faces.Lost, match="breaks off after frame [0-9]+ of 24$") as said:
+            list(faces.frames(tmp_path / "a.avi", 99))
+        assert said.value.count == str(said.value).count("frames could not be read, as frame")
