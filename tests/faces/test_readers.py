@@ -304,3 +304,46 @@ def test_names_that_differ_in_capitals_alone(tmp_path):
     if len(list(tmp_path.iterdir())) == 2:                                  # not on every disk
         with pytest.raises(InputError, match="differ in capitals alone"):
             by_name(tmp_path)
+
+
+def test_a_frame_that_a_list_calls_real_and_fake(tree):
+    "Its last label was kept, without a word."
+    content = {"D": {label: {"train": {v: {"frames": ["x/1.png"]}}} for label, v in (("FF-real", "000"), ("FF-DF", "000_003"))}}
+    path = tree(**{"x__1.png": "a picture", "D.json": json.dumps(content)}) / "D.json"
+    with pytest.raises(InputError, match=r"D.json: .*x/1.png is listed as real and as fake \(videos FF-real/000 and FF-DF/000_003\)"):
+        read_benchmark(path)
+
+
+@pytest.mark.parametrize("order", [("train", "test"), ("test", "train")], ids=str)
+def test_a_frame_of_two_videos_is_kept_out_of_train(tree, order):
+    "The last line of a list decided whether a frame of test was trained on."
+    content = {"D": {"FF-DF": {s: {v: {"frames": ["x/1.png", f"x/{v}.png"]}} for s, v in zip(order, "ab")}}}
+    root = tree(**{f"x__{k}.png": "a picture" for k in ("1", "a", "b")}, **{"D.json": json.dumps(content)})
+    found = read_benchmark(root / "D.json")
+    assert {r.path.name: r.split for r in found.rows} == {"1.png": "test", "a.png": order[0], "b.png": order[1]}
+    assert "1 frames of this list stand in another video too" in inventory(found)
+
+
+def test_a_list_beside_many_files(tree):
+    "Of 200 names beside it, those were looked at that came first."
+    from infobottle_dfd.faces.lists import home
+    from infobottle_dfd.faces.manifest import Face
+    root = tree(*(f"{k}.txt" for k in range(1000)), *(f"a{k}/1.txt" for k in range(50)), "other name/ff/1.png")
+    assert home(root / "D.json", [Face(Path("their name/ff/1.png"), 1)]) == (root / "other name", 1)
+
+
+@pytest.mark.parametrize("names", [("original/004.mp4", "original/004/1.png", "original/004/2.png", "deepfakes/004_982/1.png"), ("original_sequences/youtube/c23/videos/004.mp4", "original_sequences/youtube/c23/frames/004/1.png"), ("real/a/1.png", "real/a.mp4", "fake/b.mp4")], ids=["flat", "official", "plain"])
+def test_a_film_beside_its_frames_is_refused(tree, names):
+    "One video counted as two, and one of one's own could stand in two splits."
+    with pytest.raises(InputError, match="the same video twice, as a film and as its frames; take one of them out"):
+        read_benchmark(tree(*names))
+
+
+@pytest.mark.parametrize("sign, name", [("metadata.json", "dfdc"), ("Labels.csv", "dfdc"), ("dataset.json", "dfdc-preview")])
+def test_a_sign_among_thousands_of_films(tree, sign, name):
+    "It was seen only if the disk named it among the first thousand."
+    from infobottle_dfd.faces.readers import fitting
+    for folder in ("", "test/"):
+        root = tree(*(f"{folder}{k:04}.mp4" for k in range(1500)), *(f"{folder}zz{k:04}.mp4" for k in range(1500)), f"{folder}{sign}")
+        assert fitting(root) == name
+        (root / folder / sign).unlink()
