@@ -60,6 +60,10 @@ def entries(
     method: str = "",           # The level above
 ) -> Iterator[tuple[str, str, list[str]]]:      # Method or "", video, frames
     "Videos of a split, however deep they lie."
+    if isinstance(frames := videos.get("frames"), list):        # a video in place of videos
+        at = Path(frames[0].replace("\\", "/")).parent.name if frames else ""
+        yield method, at, sorted(frames, key=in_order)
+        videos = {k: v for k, v in videos.items() if k not in ("label", "frames", "masks")}
     if levels := videos.keys() & {"c23", "c40", "raw"}:
         wanted = "raw" if compression == "c0" else compression
         yield from entries(videos[wanted], compression, method) if wanted in levels else ()

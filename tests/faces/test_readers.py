@@ -347,3 +347,14 @@ def test_a_sign_among_thousands_of_films(tree, sign, name):
         root = tree(*(f"{folder}{k:04}.mp4" for k in range(1500)), *(f"{folder}zz{k:04}.mp4" for k in range(1500)), f"{folder}{sign}")
         assert fitting(root) == name
         (root / folder / sign).unlink()
+
+
+@pytest.mark.parametrize("first", ["test", "train"])
+def test_the_val_of_dfdc_is_a_video_in_place_of_videos(tree, first):
+    "As DeepfakeBench's own script writes it, before or after the videos of train: the list was refused."
+    video = lambda k, label: {"label": label, "frames": [f"DFDC\\test\\frames\\{k}\\{i}.png" for i in (2, 10)]}
+    content = {label: {"train": {x: video(x, label)}, "test": {y: video(y, label), z: video(z, label)}, "val": video(z, label) | ({x: video(x, label)} if first == "test" else {})} for label, (x, y, z) in {"DFDC_Real": "abc", "DFDC_Fake": "def"}.items()}
+    root = tree(**{f"DFDC__test__frames__{k}__{i}.png": "a picture" for k in "abcdef" for i in (2, 10)}, **{"DFDC.json": json.dumps({"DFDC": content})})
+    found = read_benchmark(root / "DFDC.json")
+    assert {(r.video.split("/")[1], r.split) for r in found.rows} == {("a", "train"), ("d", "train"), *((k, "test") for k in "bcef")} and len(found.rows) == 12
+    assert "val videos of this list stand in test too" in inventory(found)
