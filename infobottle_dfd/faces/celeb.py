@@ -12,7 +12,7 @@ from pathlib import Path
 from ..core import InputError, must_be_file
 from .folders import below
 from .manifest import Face
-from .readers import Found, by_name, missing, reader
+from .readers import Found, by_name, left_out, missing, reader
 
 # %% ../../nbs/faces/10_celeb.ipynb #05-036
 def celeb_test(
@@ -88,6 +88,8 @@ def celeb_df(
     rows = [r for name, path in files.items() if (r := celeb_row(path, name, test))]
     plus = any(r.method not in ("", "Celeb-synthesis") for r in rows)
     name = "Celeb-DF++" if plus else "Celeb-DF-v2" if len(test) > 300 else "Celeb-DF-v1"
-    there = {m[1] for n in files if (m := CELEB_PLACE.fullmatch(n))}
+    place = {n: CELEB_PLACE.fullmatch(n) for n in files}
+    there = {m[1] for m in place.values() if m}
     notes = missing(sorted(test - there), f"of {len(test)} listed test videos")
+    notes += left_out([n for n, m in place.items() if not m], "outside Celeb-DF's folders")
     return Found(name, rows, notes, CELEB_COUNTS[name])

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..core import InputError, must_be_file
 from .folders import is_video
 from .manifest import Face
-from .readers import Found, by_name, missing, read_json, reader
+from .readers import Found, by_name, left_out, missing, read_json, reader
 
 # %% ../../nbs/faces/11_dfdc.ipynb #05-007
 @reader("dfdc-preview", "DFDC-Preview", "dataset.json")
@@ -42,6 +42,8 @@ def dfdc_preview(
         rows.append(Face(path, int(label == "fake"), split, name, "+".join(sorted(people)), method,
                          source=clips.get(Path(source).stem) or clips.get(clip) or source))
     notes = missing(gone, "videos of dataset.json")
+    notes += left_out([*files.keys() - {*map(str.lower, described)}],
+                      "that dataset.json does not list")
     return Found("DFDC-Preview", rows, notes,
                  {("real", "all"): 1131, ("all fakes", "all"): 4119})
 
@@ -96,7 +98,9 @@ def dfdc_rows(
                          "+".join(sorted(people)),
                          source=f"{part}/{original}" * bool(original)))
     gone = sorted(about.keys() - there.keys())
-    return sorted(rows), missing(gone, f"of {len(about)} videos of {folder.name}")
+    notes = missing(gone, f"of {len(about)} videos of {folder.name}")
+    return sorted(rows), notes + left_out([*there.keys() - about.keys()],
+                                          f"that {folder.name}'s metadata.json does not list")
 
 # %% ../../nbs/faces/11_dfdc.ipynb #05-015
 @reader("dfdc", "DFDC", "metadata.json", "labels.csv")
@@ -119,5 +123,6 @@ def dfdc(
                  if p.parent not in parts}
         rows += [Face(files[n], v, "test", f"test/{n}") for n, v in label.items() if n in files]
         notes += missing(sorted(label.keys() - files.keys()), f"of {len(label)} test videos")
+        notes += left_out([*files.keys() - label.keys()], "that labels.csv does not list")
     notes.append(f"{len(parts)} of 50 training folders")
     return Found("DFDC", rows, notes, DFDC_COUNTS)

@@ -358,3 +358,16 @@ def test_the_val_of_dfdc_is_a_video_in_place_of_videos(tree, first):
     found = read_benchmark(root / "DFDC.json")
     assert {(r.video.split("/")[1], r.split) for r in found.rows} == {("a", "train"), ("d", "train"), *((k, "test") for k in "bcef")} and len(found.rows) == 12
     assert "val videos of this list stand in test too" in inventory(found)
+
+
+def test_films_that_no_list_names_are_said(tree, tmp_path):
+    "Celeb-DF and DFDC passed them over without a word."
+    text = inventory(read_benchmark(celeb(tree, b"1 YouTube-real/00170.mp4", "Celeb-synthetic/id0_id1_0002.mp4")))
+    assert "left out: 1 films outside Celeb-DF's folders, as celeb-synthetic/id0_id1_0002.mp4" in text
+    for name, listed, what in (("dataset.json", {"original_videos/1/r.mp4": {"label": "real", "set": "train", "target_id": 1}}, "dataset.json"), ("dfdc_train_part_3/metadata.json", {"r.mp4": {"label": "REAL", "split": "train"}}, "dfdc_train_part_3's metadata.json")):
+        root = put(tmp_path / what, *(str(Path(name).parent / k) for k in listed), str(Path(name).parent / "other.mp4"))
+        (root / name).write_text(json.dumps(listed))
+        assert f"left out: 1 films that {what} does not list, as other.mp4" in inventory(read_benchmark(root))
+    root = put(tmp_path / "test", "test/a.mp4", "test/b.mp4")
+    (root / "test/labels.csv").write_text("filename,label\na.mp4,1\n")
+    assert "left out: 1 films that labels.csv does not list, as b.mp4" in inventory(read_benchmark(root))
