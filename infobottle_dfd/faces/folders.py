@@ -109,13 +109,16 @@ def unread(
     path: Path,                 # As in `classes`
     suffixes: tuple[str, ...],  # What counts as a picture
 ) -> list[Path]:
-    "Folders beside those of the classes that hold pictures."
+    "Folders beside those of the classes that hold pictures, and the first picture beside them."
+    def held(names):
+        "Pictures among these names."
+        return [n for n in names if n.lower().endswith(suffixes) and not n.startswith(".")]
     homes = {home for *_, home in classes(path)}
-    beside = [q for p in {path, *(home.parent for home in homes)} for q in inside(p)]
-    strange = {*beside} - homes - {home.parent for home in homes}
-    return sorted(p for p in strange if any(f.lower().endswith(suffixes) and f[0] != "."
-                                            for *_, files in os.walk(p) for f in files))
-
+    tops = {path, *(home.parent for home in homes)}
+    strange = {q for p in tops for q in inside(p)} - homes - tops
+    loose = [held(f.name for f in p.iterdir() if f.is_file()) for p in tops]
+    return sorted([p for p in strange if any(held(files) for *_, files in os.walk(p))]
+                  + [p / min(names) for p, names in zip(tops, loose) if names])
 
 # %% ../../nbs/faces/03_folders.ipynb #442914f6
 def videos(
@@ -135,9 +138,9 @@ def videos(
     number = {n: re.sub(r"\d+", "#", n) for n, k in flat.items() if k == 1 and re.search(r"\d", n)}
     like, count = Counter(number.values()).most_common(1)[0] if number else ("", 0)
     if group_by is None and count > max(1, len(flat) / 2):
-        raise InputError(f"{home}: {count} pictures are called {like} and differ in an inner number, "
-                         f"as {min(n for n in number if number[n] == like)}; frames of one video, "
-                         "or as many people? Say --group-by none, stem, folder, or a regular "
+        raise InputError(f"{home}: {count} pictures are called {like} and differ in an inner "
+                         f"number, as {min(n for n in number if number[n] == like)}; frames of one "
+                         "video, or as many people? Say --group-by none, stem, folder, or a regular "
                          "expression that finds the name of a video")
     alone = {f for f in files if group_by is None and flat[name[f]] == 1}
     return {f: seen_from[f] if f in alone else name[f] for f in files}

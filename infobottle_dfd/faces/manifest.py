@@ -132,7 +132,7 @@ def read_folder(
     if over:
         say(f"passed over: {', '.join(f'{n} of {s}' for s, n in sorted(over.items()))}")
     if strange := unread(path, suffixes):
-        say("not read, as they are called neither real nor fake: "
+        say("not read, as they lie in neither real/ nor fake/: "
             f"{', '.join(p.relative_to(path).as_posix() for p in strange)}")
     return rows
 

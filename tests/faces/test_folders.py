@@ -135,9 +135,9 @@ def test_a_split_inside_a_class_is_refused(put, name):
         classes(put(name, "train/fake/b.png"))
 
 
-@pytest.mark.parametrize("more, named", [(["fakes/a.png", "Synthetic/b/c.PNG", ".hidden/d.png", "docs/e.txt", "docs/.f.png"], "Synthetic, fakes"), (["train/real/a.png", "val/pristine/b.png", "val/fake/c.png", "dev/genuine/d.png"], "dev, val/pristine")], ids=["beside", "in splits"])
+@pytest.mark.parametrize("more, named", [(["fakes/a.png", "Synthetic/b/c.PNG", ".hidden/d.png", "docs/e.txt", "docs/.f.png"], "Synthetic, fakes"), (["train/real/a.png", "val/pristine/b.png", "val/fake/c.png", "dev/genuine/d.png"], "dev, val/pristine"), (["g.png", "h.png", "train/real/a.png", "train/i.jpg"], "g.png, train/i.jpg")], ids=["beside", "in splits", "loose"])
 def test_folders_that_are_not_read_are_said(put, more, named):
     "They vanished without a word."
     said = []
     read_folder(put("real/a.png", "fake/b.png", *more), say=said.append)
-    assert said == [f"not read, as they are called neither real nor fake: {named}"]
+    assert said == [f"not read, as they lie in neither real/ nor fake/: {named}"]
