@@ -140,7 +140,7 @@ def videos(
     if group_by is None and count > max(1, len(flat) / 2):
         raise InputError(f"{home}: {count} pictures are called {like} and differ in an inner "
                          f"number, as {min(n for n in number if number[n] == like)}; frames of one "
-                         "video, or as many people? Say --group-by none, stem, folder, or a regular "
-                         "expression that finds the name of a video")
+                         "video, or as many people? Say --group-by none, stem, folder, or a "
+                         "regular expression that finds the name of a video")
     alone = {f for f in files if group_by is None and flat[name[f]] == 1}
     return {f: seen_from[f] if f in alone else name[f] for f in files}
