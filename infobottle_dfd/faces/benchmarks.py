@@ -92,13 +92,19 @@ def with_val(
 def no_copies(
     found: Found,       # Of a reader
 ) -> None:
-    "InputError if a video of a benchmark, or a path, stands there twice."
-    seen = {}
+    "InputError if a video or a path stands there twice, or a video as a film and as its frames."
+    seen, shape = {}, {}
     for r in found.rows:
-        key = (r.video, is_video(r.path) or r.path.name) if found.official else r.path
+        film = is_video(r.path)
+        key = (r.video, film or r.path.name) if found.official else r.path
         if key in seen:
             raise InputError(f"{seen[key].path} and {r.path}: the same video twice; "
                              "point at one copy, or take one line out")
+        video = r.video if found.official else r.path.with_suffix("") if film else r.path.parent
+        other = shape.setdefault(video, r)
+        if is_video(other.path) != film:
+            raise InputError(f"{other.path} and {r.path}: the same video twice, as a film and as "
+                             "its frames; take one of them out")
         seen[key] = r
 
 # %% ../../nbs/faces/13_benchmarks.ipynb #06-019

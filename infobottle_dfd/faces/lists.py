@@ -11,10 +11,10 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 from ..core import InputError
+from .folders import inside
 from .manifest import Face
 from .readers import Found, missing, read_json
 
@@ -60,6 +60,10 @@ def entries(
     method: str = "",           # The level above
 ) -> Iterator[tuple[str, str, list[str]]]:      # Method or "", video, frames
     "Videos of a split, however deep they lie."
+    if isinstance(frames := videos.get("frames"), list):        # a video in place of videos
+        at = Path(frames[0].replace("\\", "/")).parent.name if frames else ""
+        yield method, at, sorted(frames, key=in_order)
+        videos = {k: v for k, v in videos.items() if k not in ("label", "frames", "masks")}
     if levels := videos.keys() & {"c23", "c40", "raw"}:
         wanted = "raw" if compression == "c0" else compression
         yield from entries(videos[wanted], compression, method) if wanted in levels else ()
@@ -101,8 +105,9 @@ def bench_rows(
 # %% ../../nbs/faces/12_lists.ipynb #984e8836
 def mended(
     rows: list[Face],                       # Of a list
+    source: str | Path = "this list",       # Where they are from, for the message
 ) -> tuple[list[Face], list[str]]:          # The same without its faults; what they were
-    "Every video in one split, test before train before val; a val of one video becomes train."
+    "Videos and frames in one split each, test first. InputError for a frame both real and fake."
     notes = []
     for split, before in (("train", {"test"}), ("val", {"test", "train"})):
         here = {r.video for r in rows if r.split == split}
@@ -116,7 +121,19 @@ def mended(
         notes.append("warning: val holds one video (a known fault of DeepfakeBench's DFDC list); "
                      "it counts as train")
         rows = [r._replace(split="train") if r.split == "val" else r for r in rows]
-    return list({r.path: r for r in rows}.values()), notes
+    once, twice = {}, []
+    for r in rows:
+        other = once.setdefault(r.path, r)
+        if other.label != r.label:
+            raise InputError(f"{source}: {r.path} is listed as real and as fake (videos "
+                             f"{other.video} and {r.video}); take one of them out")
+        if other.video != r.video:
+            twice.append(r)
+        once[r.path] = min(r, other, key=lambda r: ("test", "train", "val", "").index(r.split))
+    if twice:
+        notes.append(f"warning: {len(twice)} frames of this list stand in another video too, "
+                     f"as {twice[0].path}; each counts once, test before train before val")
+    return [*once.values()], notes
 
 # %% ../../nbs/faces/12_lists.ipynb #bc4c4180
 def home(
@@ -126,7 +143,7 @@ def home(
     "The folder near a list that holds its frames, if any of fifty is there."
     near = [q for p in list(Path(os.path.abspath(path)).parents)[:4]
             for q in (p, p / "rgb", p / "datasets", p / "datasets" / "rgb")]
-    below = [r for q in near if q.is_dir() for r in islice(q.iterdir(), 200) if r.is_dir()]
+    below = [r for q in near if q.is_dir() for r in inside(q)[:200]]
     some, hits = rows[::max(1, len(rows) // 50)], Counter()
     for k, places in ((0, near), (1, [*near, *below]), (2, [*near, *below])):
         for q in dict.fromkeys(places):
@@ -160,7 +177,8 @@ def deepfakebench(
         raise InputError(f"{path}: {what}; put the json beside the data set's folder, "
                          "or give another --compression")
     folder, away = start
-    rows, notes = mended([r._replace(path=folder / Path(*r.path.parts[away:])) for r in rows])
+    rows, notes = mended([r._replace(path=folder / Path(*r.path.parts[away:]))
+                          for r in rows], path)
     size = {r.path: r.path.stat().st_size if r.path.is_file() else None for r in rows}
     notes += missing([str(p) for p, n in size.items() if n is None], f"of {len(rows)} frames")
     if empty := [p for p, n in size.items() if n == 0]:

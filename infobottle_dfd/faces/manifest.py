@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core import InputError, must_be_file, write
-from .folders import PICTURES, below, classes, videos
+from .folders import PICTURES, below, classes, unread, videos
 
 # %% ../../nbs/faces/04_manifest.ipynb #05-005
 COLUMNS = ["path", "label", "split", "video", "identity", "method"]
@@ -131,6 +131,9 @@ def read_folder(
             "(other rules: --group-by)")
     if over:
         say(f"passed over: {', '.join(f'{n} of {s}' for s, n in sorted(over.items()))}")
+    if strange := unread(path, suffixes):
+        say("not read, as they lie in neither real/ nor fake/: "
+            f"{', '.join(p.relative_to(path).as_posix() for p in strange)}")
     return rows
 
 # %% ../../nbs/faces/04_manifest.ipynb #05-018

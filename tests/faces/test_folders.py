@@ -105,3 +105,39 @@ def test_a_folder_that_may_not_be_read_is_not_passed_over(tmp_path, monkeypatch)
         below(tmp_path)
     (tmp_path / "b").rename(tmp_path / ".b")
     assert [p.parent.name for p in below(tmp_path)] == ["a"]
+
+
+def test_a_number_inside_that_alone_differs_is_a_question(put):
+    "clip0_frame007_face0.png: every frame was a video of its own, without a word."
+    root = put(*(f"{k}/clip{v}_frame{i:03}_face0.png" for k in ("real", "fake") for v in range(3) for i in range(20)), "real/clip0_frame000_face1.png")
+    with pytest.raises(InputError, match="59 pictures are called clip#_frame#_face# and differ in an inner number, as clip0_frame001_face#; .*--group-by none, stem, folder"):
+        read_faces(root)
+    assert [len({r.video for r in read_faces(root, way)}) for way in (r"clip\d", "none")] == [6, 121]
+
+
+def test_one_frame_a_stem_in_a_few_is_no_question(put):
+    "Names of which most differ in more than a number stay photographs."
+    assert len({r.video for r in read_faces(put("real/ann_1_1.jpg", "real/bob_2_1.jpg", "real/vid1_1.jpg", "real/vid2_1.jpg", "fake/cid.jpg"))}) == 5
+
+
+def test_a_group_that_finds_nothing_is_refused(put):
+    "It made one video of all."
+    root = put("real/anna.jpg", "fake/bob.jpg")
+    for way in (r"(\d)?a?", r"\d*"):
+        with pytest.raises(InputError, match="matches nothing in it"):
+            read_faces(root, way)
+
+
+@pytest.mark.parametrize("name", ["real/train/a.png", "Fake/Testing/a.png", "train/real/val/a.png"])
+def test_a_split_inside_a_class_is_refused(put, name):
+    "Each of these folders became one video."
+    with pytest.raises(InputError, match=f"{Path(name).parent}: a split inside a class; make it {Path(name).parts[-2]}/{Path(name).parts[-3]}/"):
+        classes(put(name, "train/fake/b.png"))
+
+
+@pytest.mark.parametrize("more, named", [(["fakes/a.png", "Synthetic/b/c.PNG", ".hidden/d.png", "docs/e.txt", "docs/.f.png"], "Synthetic, fakes"), (["train/real/a.png", "val/pristine/b.png", "val/fake/c.png", "dev/genuine/d.png"], "dev, val/pristine"), (["g.png", "h.png", "train/real/a.png", "train/i.jpg"], "g.png, train/i.jpg")], ids=["beside", "in splits", "loose"])
+def test_folders_that_are_not_read_are_said(put, more, named):
+    "They vanished without a word."
+    said = []
+    read_folder(put("real/a.png", "fake/b.png", *more), say=said.append)
+    assert said == [f"not read, as they lie in neither real/ nor fake/: {named}"]

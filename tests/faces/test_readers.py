@@ -304,3 +304,70 @@ def test_names_that_differ_in_capitals_alone(tmp_path):
     if len(list(tmp_path.iterdir())) == 2:                                  # not on every disk
         with pytest.raises(InputError, match="differ in capitals alone"):
             by_name(tmp_path)
+
+
+def test_a_frame_that_a_list_calls_real_and_fake(tree):
+    "Its last label was kept, without a word."
+    content = {"D": {label: {"train": {v: {"frames": ["x/1.png"]}}} for label, v in (("FF-real", "000"), ("FF-DF", "000_003"))}}
+    path = tree(**{"x__1.png": "a picture", "D.json": json.dumps(content)}) / "D.json"
+    with pytest.raises(InputError, match=r"D.json: .*x/1.png is listed as real and as fake \(videos FF-real/000 and FF-DF/000_003\)"):
+        read_benchmark(path)
+
+
+@pytest.mark.parametrize("order", [("train", "test"), ("test", "train")], ids=str)
+def test_a_frame_of_two_videos_is_kept_out_of_train(tree, order):
+    "The last line of a list decided whether a frame of test was trained on."
+    content = {"D": {"FF-DF": {s: {v: {"frames": ["x/1.png", f"x/{v}.png"]}} for s, v in zip(order, "ab")}}}
+    root = tree(**{f"x__{k}.png": "a picture" for k in ("1", "a", "b")}, **{"D.json": json.dumps(content)})
+    found = read_benchmark(root / "D.json")
+    assert {r.path.name: r.split for r in found.rows} == {"1.png": "test", "a.png": order[0], "b.png": order[1]}
+    assert "1 frames of this list stand in another video too" in inventory(found)
+
+
+def test_a_list_beside_many_files(tree):
+    "Of 200 names beside it, those were looked at that came first."
+    from infobottle_dfd.faces.lists import home
+    from infobottle_dfd.faces.manifest import Face
+    root = tree(*(f"{k}.txt" for k in range(1000)), *(f"a{k}/1.txt" for k in range(50)), "other name/ff/1.png")
+    assert home(root / "D.json", [Face(Path("their name/ff/1.png"), 1)]) == (root / "other name", 1)
+
+
+@pytest.mark.parametrize("names", [("original/004.mp4", "original/004/1.png", "original/004/2.png", "deepfakes/004_982/1.png"), ("original_sequences/youtube/c23/videos/004.mp4", "original_sequences/youtube/c23/frames/004/1.png"), ("real/a/1.png", "real/a.mp4", "fake/b.mp4")], ids=["flat", "official", "plain"])
+def test_a_film_beside_its_frames_is_refused(tree, names):
+    "One video counted as two, and one of one's own could stand in two splits."
+    with pytest.raises(InputError, match="the same video twice, as a film and as its frames; take one of them out"):
+        read_benchmark(tree(*names))
+
+
+@pytest.mark.parametrize("sign, name", [("metadata.json", "dfdc"), ("Labels.csv", "dfdc"), ("dataset.json", "dfdc-preview")])
+def test_a_sign_among_thousands_of_films(tree, sign, name):
+    "It was seen only if the disk named it among the first thousand."
+    from infobottle_dfd.faces.readers import fitting
+    for folder in ("", "test/"):
+        root = tree(*(f"{folder}{k:04}.mp4" for k in range(1500)), *(f"{folder}zz{k:04}.mp4" for k in range(1500)), f"{folder}{sign}")
+        assert fitting(root) == name
+        (root / folder / sign).unlink()
+
+
+@pytest.mark.parametrize("first", ["test", "train"])
+def test_the_val_of_dfdc_is_a_video_in_place_of_videos(tree, first):
+    "As DeepfakeBench's own script writes it, before or after the videos of train: the list was refused."
+    video = lambda k, label: {"label": label, "frames": [f"DFDC\\test\\frames\\{k}\\{i}.png" for i in (2, 10)]}
+    content = {label: {"train": {x: video(x, label)}, "test": {y: video(y, label), z: video(z, label)}, "val": video(z, label) | ({x: video(x, label)} if first == "test" else {})} for label, (x, y, z) in {"DFDC_Real": "abc", "DFDC_Fake": "def"}.items()}
+    root = tree(**{f"DFDC__test__frames__{k}__{i}.png": "a picture" for k in "abcdef" for i in (2, 10)}, **{"DFDC.json": json.dumps({"DFDC": content})})
+    found = read_benchmark(root / "DFDC.json")
+    assert {(r.video.split("/")[1], r.split) for r in found.rows} == {("a", "train"), ("d", "train"), *((k, "test") for k in "bcef")} and len(found.rows) == 12
+    assert "val videos of this list stand in test too" in inventory(found)
+
+
+def test_films_that_no_list_names_are_said(tree, tmp_path):
+    "Celeb-DF and DFDC passed them over without a word."
+    text = inventory(read_benchmark(celeb(tree, b"1 YouTube-real/00170.mp4", "Celeb-synthetic/id0_id1_0002.mp4")))
+    assert "left out: 1 films outside Celeb-DF's folders, as celeb-synthetic/id0_id1_0002.mp4" in text
+    for name, listed, what in (("dataset.json", {"original_videos/1/r.mp4": {"label": "real", "set": "train", "target_id": 1}}, "dataset.json"), ("dfdc_train_part_3/metadata.json", {"r.mp4": {"label": "REAL", "split": "train"}}, "dfdc_train_part_3's metadata.json")):
+        root = put(tmp_path / what, *(str(Path(name).parent / k) for k in listed), str(Path(name).parent / "other.mp4"))
+        (root / name).write_text(json.dumps(listed))
+        assert f"left out: 1 films that {what} does not list, as other.mp4" in inventory(read_benchmark(root))
+    root = put(tmp_path / "test", "test/a.mp4", "test/b.mp4")
+    (root / "test/labels.csv").write_text("filename,label\na.mp4,1\n")
+    assert "left out: 1 films that labels.csv does not list, as b.mp4" in inventory(read_benchmark(root))
