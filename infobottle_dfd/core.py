@@ -71,8 +71,8 @@ def command(
         if e.filename is None and e.errno == errno.ENOSPC: _mute()
         _end(f"{e.filename or 'a file, or what is printed'}: {e.strerror or e}", 2)
     except (MemoryError, RuntimeError) as e:    # PyTorch says RuntimeError
-        if isinstance(e, RuntimeError) and "memory" not in str(e):
-            raise
+        full = [f"{a}{b} memory" for a in ("out of", "allocate", "enough") for b in ("", " shared")]
+        if isinstance(e, RuntimeError) and not any(words in str(e) for words in full): raise
         _end("not enough memory for what was asked; ask for less at once "
              "(batch, size, n, d, images, workers), or close other programs", 2)
     except KeyboardInterrupt:

@@ -115,6 +115,20 @@ def test_too_little_memory_is_a_sentence(capsys):
         command(bug)
 
 
+@pytest.mark.parametrize("words, full", [
+    ("CUDA out of memory. Tried to allocate 2.00 GiB", True), ("CUDA error: out of memory", True), ("unable to mmap 80 bytes: Cannot allocate memory (12)", True),
+    ("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes", True), ("unable to allocate shared memory(shm) for file", True),
+    ("It is possible that dataloader's workers are out of shared memory", True),
+    ("CUDA error: an illegal memory access was encountered", False), ("unsupported memory format option Contiguous", False)], ids=str)
+def test_a_bug_that_speaks_of_memory_is_a_bug(capsys, words, full):
+    "Every RuntimeError with the word ended as too little of it."
+    def run():
+        raise RuntimeError(words)
+    with pytest.raises(SystemExit if full else RuntimeError):
+        command(run)
+    assert full == ("not enough memory" in capsys.readouterr().err)
+
+
 def test_a_module_that_leaves_does_not_end_the_command(tmp_path, monkeypatch):
     "`--mode exits:x` ended with status 0 and no word."
     (tmp_path / "exits.py").write_text("import sys\nsys.exit(0)\n")

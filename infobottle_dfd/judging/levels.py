@@ -75,11 +75,14 @@ def alarms(
     "How many films reach a threshold by their score, and how many by their worst stretch."
     films, score = by_video(rows, p)
     place = {name: i for i, name in enumerate(sorted({*video_names(rows)}))}
-    own, top = {}, np.zeros(len(films))
+    own, most, top = {}, {}, np.zeros(len(films))
     for r, name, q in zip(rows, video_names(rows), p.tolist()):
         own.setdefault((name, r.video), []).append(q)
     for (name, _), part in own.items():
-        top[place[name]] = max(top[place[name]], worst(part)[0])
+        most[name] = max(most.get(name, 0), len(part))
+    for (name, _), part in own.items():
+        if len(part) >= min(ENOUGH, most[name]):            # who decides, as in `film_scores`
+            top[place[name]] = max(top[place[name]], worst(part)[0])
     y = np.array([r.label for r in films])
     share = lambda hit: [float(hit[y == k].mean()) if (y == k).any() else None for k in (0, 1)]
     return {"by_score": share(score.numpy() >= threshold), "by_worst": share(top >= threshold)}
@@ -96,7 +99,8 @@ def units(
         return tied, name, ""
     if enough(y, tied) or not enough(y, films):
         return tied, "groups of people", ""
-    return films, name, (f"people tie them into {len(set(tied))} groups, too few; {name} of one "
+    many = f"{(n := len(set(tied)))} group" + "s" * (n > 1)
+    return films, name, (f"people tie them into {many}, too few; {name} of one "
                          "person count as strangers', so the interval is too narrow")
 
 # %% ../../nbs/judging/03_levels.ipynb #08-041

@@ -73,7 +73,7 @@ def equal_error(
     y: Tensor,                      # Labels, (b)
     p: Tensor,                      # Probability of fake, (b)
 ) -> tuple[float, float]:           # Error rate, and the threshold where it occurs
-    "Where false alarms are as frequent as misses, on straight lines between the ROC's corners."
+    "Where false alarms are as frequent as misses, between the ROC's corners; a score as threshold."
     y, p = judged(y, p)
     alarm, hit, threshold = roc_curve(y, p, drop_intermediate=False)
     gap = alarm - (1 - hit)                             # rises from -1 to 1

@@ -198,7 +198,7 @@ def compare(
                  for c in rest]
         for c, (d, low, high), p in zip(rest, found, holm(found)):
             verdict = ", too few units for a verdict" if p is None else (
-                f" ({low:+.4f} to {high:+.4f}), p {p:.3f}"
+                f" ({low:+.4f} to {high:+.4f}), p {p:.3f}".replace("p 0.000", "p < 0.001")
                 + f" by Holm of {len(rest)}" * (len(rest) > 1)
                 + f", {'significant' if p < .05 else 'not significant'}")
             lines.append(f"{c['run']} minus {base['run']} on {data}: "
@@ -226,5 +226,7 @@ def show(
     shifts = [f"{run}, {pair}: AUC {auc:.4f}" for run, pairs in cross(cells).items()
               for pair, auc in pairs.items()]
     note = [NEVER] * any(c["config"]["data"] is None for c in cells)
-    said = table(cells) + shifts + compare(cells) + protocol(cells) + audits(cells)
+    verdicts = compare(cells)
+    apart = ["each set judged by itself"] * (len(verdicts) > 1 < len({c["data"] for c in cells}))
+    said = table(cells) + shifts + verdicts + apart + protocol(cells) + audits(cells)
     return "\n".join(said + note)

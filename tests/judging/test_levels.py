@@ -61,3 +61,11 @@ def test_a_film_holds_the_people_of_all_its_frames():
     faces = [Face(Path(f"{i}.png"), 0, video=f"v{i // 2}", identity=who) for i, who in enumerate(("a", "b", "b", "", "c", "c"))]
     films, _ = by_video(faces, torch.rand(6))
     assert [r.identity for r in films] == ["a+b", "b", "c"] and len(set(units(faces)[0])) == len(set(units(films)[0])) == 2
+
+
+def test_a_poster_is_no_alarm():
+    "Whoever is seen once at .99 decided the worst stretch, though not the film; where nobody is seen oftener, everybody does."
+    rows = [Face(Path(f"{i}"), 0, video="a#2" if i == 8 else "a#1") for i in range(9)]
+    assert alarms(rows, torch.tensor([.1] * 8 + [.99]), .6) == {"by_score": [0., None], "by_worst": [0., None]}
+    few = [Face(Path(f"{i}"), 0, video=f"a#{i}") for i in range(2)]
+    assert alarms(few, torch.tensor([.1, .99]), .6) == {"by_score": [1., None], "by_worst": [1., None]}

@@ -8,7 +8,7 @@ from PIL import Image
 
 from helpers import HEADER, one_sentence
 from infobottle_dfd.faces.manifest import Face
-from infobottle_dfd.judging.tables import cell, compare, cross
+from infobottle_dfd.judging.tables import cell, compare, cross, show
 
 
 def test_runs_by_sets(call, face_folder, run_folder, tmp_path):
@@ -61,4 +61,16 @@ def test_people_who_are_too_few_give_way_to_videos(call, face_folder, run_folder
     (tmp_path / "one.csv").write_text(HEADER + "".join(f"{p},{int(p.parent.name == 'fake')},,v{k // 2},me,\n" for k, p in enumerate(files)))
     (tmp_path / "nine.csv").write_text(HEADER + "".join(f"{p},{int(p.parent.name == 'fake')},,,p{k % 9},\n" for k, p in enumerate(files)))
     status, out, _ = call("evaluate", "--data", "one.csv", "nine.csv", "--split", "all", "--run", run_folder)
-    assert status == 0 and "over 30 videos" in out and "people tie them into 1 groups, too few" in out and "over 9 groups of people (9 with real faces, 9 with fakes)" in out
+    assert status == 0 and "over 30 videos" in out and "people tie them into 1 group, too few" in out and "over 9 groups of people (9 with real faces, 9 with fakes)" in out
+
+
+def test_a_small_p_is_no_zero():
+    "`p 0.000` was printed; and that each of several sets is judged by itself was not said."
+    rows = [Face(Path(str(i)), i % 2, video=f"v{i}") for i in range(400)]
+    noise = torch.randn(2, 400, generator=torch.Generator().manual_seed(0))
+    saved = {"trained_on": "A", "threshold": .5, "film_threshold": .5, "config": {"data": "A"}}
+    told = {"split": "test", "split_rule": "x", "overlap": "none", "origin": "cross"}
+    cells = [{"run": str(k), "data": data, **cell(rows, (noise[k] + 2 * k * (torch.arange(400) % 2)).sigmoid(), saved), **told}
+             for k in (0, 1) for data in "AB"]
+    assert all("p < 0.001, significant" in line for line in compare(cells)) and len(compare(cells)) == 2
+    assert "each set judged by itself" in show(cells) and "each set" not in show(cells[::2])

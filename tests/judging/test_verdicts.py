@@ -49,3 +49,10 @@ def test_a_name_takes_one_line():
     said = line(verdicts(Path("x\n0.0100  real  y.jpg"), None, [], .5, .5)[0])
     assert said == "-       cannot be read  x\\n0.0100  real  y.jpg"
     assert line(verdicts(Path("a\x1b[2Jb é.jpg"), None, [], .5, .5)[0]).endswith("a\\x1b[2Jb é.jpg")
+
+
+@pytest.mark.parametrize("gap, said", [(.125, "0.2"), (.5, "0.5"), (1.1, "1.1"), (2.04, "2.1"), (7., "7.0")])
+def test_a_bound_is_rounded_up(gap, said):
+    "Up to .125 s was said to be less than 0.1 s."
+    v, = verdicts(Path("a.mp4"), seen((1, [0., gap]), length=gap), [.2, .2], .5, .5)
+    assert f"less than {said} s may lie" in line(v)

@@ -68,3 +68,27 @@ def test_commands_settings_of_another_kind(run_folder, face_folder):
             judge(face, run=run_folder, **options)
     with pytest.raises(InputError, match="is meant"):
         evaluate(Evaluate((face_folder,), (run_folder,), audit="no"))
+
+
+@pytest.mark.parametrize("wrong, said", [
+    ({"leave_out": "nose"}, "unknown clue 'nose'; choose one of eyes, mouth, seam, texture"),
+    ({"shortcut": "nose"}, "unknown clue 'nose'; choose one of eyes, mouth, seam, texture"),
+    ({"device": "tpu"}, "unknown device 'tpu'; choose one of auto, cpu, cuda"),
+    ({"weighting": "x"}, "unknown weighting 'x'; choose automatic or fixed"),
+    ({"weighting": "x", "mode": "paper"}, "unknown weighting 'x'; choose automatic or fixed")], ids=str)
+def test_a_word_that_is_no_choice(wrong, said):
+    "`check` let it pass; whoever used it refused it later, in the same sentence."
+    with pytest.raises(InputError) as e:
+        Config(**wrong).check()
+    assert str(e.value) == said
+
+
+def test_what_others_refuse_is_left_to_them():
+    "An objective of one's own may know other words; the clues are those that are drawn."
+    from infobottle_dfd.faces.clues import CLUES
+    from infobottle_dfd.runs.config import DRAWN
+    assert Config(mode="mine:Own", weighting="x").check() and Config(mode="calm", weighting="x").check() and tuple(DRAWN) == CLUES
+    for clue in CLUES:
+        assert Config(leave_out=clue).check()
+    with pytest.raises(InputError, match="are for drawn ClueFaces"):
+        Config(data="x", leave_out="nose").check()

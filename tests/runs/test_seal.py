@@ -13,6 +13,7 @@ from helpers import one_sentence, same
 from infobottle_dfd.core import InputError, locked
 from infobottle_dfd.runs.checkpoint import finished, load_run
 from infobottle_dfd.runs.config import Config
+from infobottle_dfd.runs.seal import read_state
 
 pytestmark = pytest.mark.usefixtures("few_faces", "without_audit")
 
@@ -36,6 +37,20 @@ def test_no_flipped_bit_changes_a_weight(run):
         except InputError as e:
             refused += "train it again" in str(e)
     assert refused > 30
+
+
+def test_a_weight_that_is_called_a_folder_is_refused(tmp_path):
+    "One bit in the archive's index, under no checksum: torch.load read nothing and returned what stood in the memory."
+    file = tmp_path / "w.pt"
+    torch.save({"a": torch.ones(3), "b": torch.zeros(2)}, file)
+    whole, at, entries = file.read_bytes(), -1, 0
+    while (at := whole.find(b"PK\x01\x02", at + 1)) >= 0:
+        file.write_bytes(whole[:at + 38] + bytes([whole[at + 38] ^ 16]) + whole[at + 39:])
+        with pytest.raises(ValueError, match="damaged"):
+            read_state(file, {"a": torch.Tensor})
+        entries += 1
+    file.write_bytes(whole)
+    assert entries > 3 and read_state(file, {"a": torch.Tensor})["a"].tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize("finished", [True, False], ids=["finished", "in work"])
