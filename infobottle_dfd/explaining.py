@@ -85,7 +85,7 @@ def picture(
     for j in range(b):
         face = rearrange(x[j], "c h w -> h w c").numpy()
         axes[j, 0].imshow(face)
-        axes[j, 0].set_title(f"{names[j]}\nfake: {p[j]:.3f}", fontsize=8, parse_math=False)
+        axes[j, 0].set_title(f"{names[j]}\np(fake): {p[j]:.3f}", fontsize=8, parse_math=False)
         for i in range(n):
             axes[j, i + 1].imshow(face.mean(-1), cmap="gray", vmin=0, vmax=1)
             warm = {"cmap": "inferno", "alpha": .6, "vmin": 0, "vmax": top}
