@@ -45,7 +45,6 @@ class Smoothed(Objective):
         "One term, `ce`."
         return {"ce": F.cross_entropy(out.logits_global, y, label_smoothing=self.strength)}
 
-# %% ../../nbs/experiments/08_arms.ipynb #1192582c
 class Decoupled(Smoothed):
     "Spectral decoupling: cross-entropy of the verdict, and nats for its squared logit gap."
     def forward(self, out: Outputs, y: Tensor) -> dict[str, Tensor]:
