@@ -32,7 +32,6 @@ def pixels(
     "A picture as a tensor. InputError as in `decode`."
     return torch.from_numpy(rearrange(decode(path, paper), "h w c -> c h w").copy())
 
-# %% ../../nbs/faces/07_pictures.ipynb #05-005
 def load_face(
     path: Path | BytesIO,   # A picture
     size: int,              # Height and width to return
