@@ -65,7 +65,9 @@ def test_the_example_runs():
     heard = [p.grad is not None and p.grad.abs().sum() > 0 for p in found["detector"].blocks.parameters()]
     assert torch.is_tensor(found["x"]) and sum(heard) > .9 * len(heard)
     exec(audit.replace("print(", "told = ("), measured := {})
-    assert [measured["told"].verdict[i] for i in (0, 2)] == ["redundant", "idle"]
+    told, shown = measured["told"], re.search(r"```text\n(.*?)\n```", (ROOT / "README.md").read_text(), re.S)[1].splitlines()
+    assert [line.split()[-1] for line in shown[3:]] == told.verdict == ["redundant", "redundant", "idle"]
+    assert shown[0] == str(told).splitlines()[0] and f"together {told.together:.3f}" in shown[1]
 
 
 def test_measured_numbers_are_those_stored():
