@@ -44,6 +44,7 @@ def rim(
     inside = (inside >= width) & (inside < size - width)
     return ~np.logical_and.outer(inside, inside)
 
+# %% ../../nbs/experiments/13_differences.ipynb #e8c2c84b
 def rule(
     d: np.ndarray,          # Differences, (b h w)
     light: float,           # Threshold of a pixel
@@ -54,6 +55,7 @@ def rule(
     around = d[:, rim(d.shape[-1], d.shape[-1] // 14)].mean(1)
     return np.stack([smooth(one, max(light, twice * a), blur) for one, a in zip(d, around)])
 
+# %% ../../nbs/experiments/13_differences.ipynb #e8c2c84c
 def marked(
     mask: np.ndarray,       # Pixels, (b h w) bool
     grid: int,              # Places along a side
@@ -77,6 +79,7 @@ class Differences:
     # results/differences.json
     out: Path | None = None
 
+# %% ../../nbs/experiments/13_differences.ipynb #811418c8
 def pairs_of(
     args: Differences,                      # What is asked for
 ) -> Iterator[np.ndarray]:                  # Differences of a pair, (h w)
@@ -89,6 +92,7 @@ def pairs_of(
         fake, real = (decode(args.pairs.parent / rows[i][kind]) for kind in ("fake", "real"))
         yield difference(fake, real)
 
+# %% ../../nbs/experiments/13_differences.ipynb #811418c9
 def run(
     args: Differences,      # What is asked for
 ) -> None:
