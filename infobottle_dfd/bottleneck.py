@@ -48,7 +48,7 @@ def bottleneck(
     starts: int = 20,       # Random beginnings for each price
     steps: int = 300,       # Rounds
 ) -> tuple[Tensor, Tensor]: # I(x;z) and I(z;y) of the best encoder for each price, bits, (b)
-    "Points on or below the bottleneck's curve (Tishby et al. 1999), iterated from hard encoders."
+    "Points on or below the curve (Tishby et al. 1999); each start sends an x nearly to one z."
     price = torch.as_tensor(price, dtype=torch.float64).reshape(-1)
     if not ((price >= 0) & price.isfinite()).all():
         raise InputError(f"a price must be a number of at least 0, not {price.tolist()}")

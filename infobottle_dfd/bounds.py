@@ -89,12 +89,14 @@ def neighbours(
     if not 1 <= k < min(count, default=0):
         raise InputError(f"k = {k} neighbours of the same label need more than {k} points "
                          f"of each label, and k >= 1; there are {count.tolist()}")
+    # a box is a ball of the largest-coordinate distance
     box, spread, terms = {"metric": "chebyshev"}, z.std(0), []
     z = (z / torch.where(spread > 0, spread, 1)).numpy()
     everyone, log = KDTree(z, **box), lambda n: torch.as_tensor(n).double().digamma()
     for own in (z[y == label] for label in labels):
         same = KDTree(own, **box)
         reach = same.query(own, k + 1)[0][:, -1]                    # each is its own nearest
+        # psi of k and of m_i
         inside = [log(t.query_radius(own, reach, count_only=True) - 1) for t in (same, everyone)]
         terms.append(inside[0] - inside[1] - log(len(own)))
     return float(log(len(z)) + torch.cat(terms).mean())

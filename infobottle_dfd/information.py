@@ -83,6 +83,7 @@ def H(
     def entropy(keep: str) -> Tensor:
         "In nats."
         q = marginal(p, axes, keep)
+        # -q ln q; an empty cell becomes a constant 1, which gives 0 and no gradient
         cells = torch.special.entr(torch.where(q > 0, q, 1))
         return reduce(cells, f"{batch} {keep} -> {batch}", "sum")
     known = entropy(given) if given.strip() else 0
@@ -166,7 +167,7 @@ def law(
 
 # %% ../nbs/01_information.ipynb #00-050
 _bit, _four = (0, 1), list(product((0, 1), repeat=4))
-_weight = lambda block, y: 4 if block == y else 1        # a block that hits four times in five
+_weight = lambda block, y: 4 if block == y else 1   # so often a case is in the bag: right 4 in 5
 _Z4 = "z1 z2 z3 z4 y"
 LAWS = {    # name: (axes, table)
     "XOR": ("z1 z2 y", law((a, b, a ^ b) for a in _bit for b in _bit)),
@@ -175,8 +176,8 @@ LAWS = {    # name: (axes, table)
     "two unique bits": ("z1 z2 y", law((a, b, 2 * a + b) for a in _bit for b in _bit)),
     "noisy copies": ("z1 z2 y", law((a, b, y) for a, b, y in product(_bit, repeat=3)
                                     for _ in range(_weight(a, y) * _weight(b, y)))),
-    # z_i = (s, b_i), written 2 s + b_i. If s = 0 all b_i are y (2 cases, 8 times each:
-    # half of the bag), if s = 1 their parity is y (16 cases)
+    # z_i = (s, b_i), written 2 s + b_i. If s = 0 all b_i are y: 2 cases x 8 = 16, as many
+    # as the cases of s = 1, where their parity is y; so s is a fair coin
     "switch": (_Z4, law([(y, y, y, y, y) for y in _bit] * 8
                         + [(*(2 + b for b in z), sum(z) % 2) for z in _four])),
     "one knows all": (_Z4, law((y, 0, 0, 0, y) for y in _bit)),

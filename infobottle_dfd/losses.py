@@ -89,7 +89,8 @@ def cross_entropy(
     opinions = y.is_floating_point() and y.device.type == "cpu"
     if opinions and (y.min() < 0 or (y.sum(-1) - 1).abs().max() > .01):
         raise InputError("opinions about labels must be (b k), of probabilities that sum to 1")
-    if logits.ndim == 2: return F.cross_entropy(logits.float(), y, ignore_index=-2 ** 31)   # none
+    # ignore_index: no label is ever passed over
+    if logits.ndim == 2: return F.cross_entropy(logits.float(), y, ignore_index=-2 ** 31)
     n, logits = len(logits), rearrange(logits.float(), "n b k -> b k n")
     return n * F.cross_entropy(logits, repeat(y, "b ... -> b ... n", n=n), ignore_index=-2 ** 31)
 
@@ -144,10 +145,10 @@ def fixed_weights(
 # %% ../nbs/07_losses.ipynb #c1f3ac26
 class Objective(nn.Module):
     "What is asked of a detector: terms by name, the heads they alone need, and their weights."
-    reads = ("logits_global",)      # of the outputs; the others need not be there
+    reads = ("logits_global",)      # these outputs; the others need not be there
     options = ()                    # what it can be given beside n, d and k
     fits_heads = False              # whether the heads on Z and without a block learn the label
-    marks, at = False, None         # told where fakes were changed?; whose maps it reads
+    marks, at = False, None         # is told where fakes were changed?; step whose maps it reads
 
     def __init__(self, n: int, d: int, k: int = 2):     # Blocks, features of a z_i, classes
         super().__init__()
@@ -198,6 +199,7 @@ class Paper(Objective):
         if weighting == "automatic":
             if (alpha, beta) != (1, 1):
                 raise InputError("alpha and beta are fixed weights; set weighting to fixed")
+            # ["lil"] * False is []: left away
             self.weights = AutomaticWeights(["ce", *["lil"] * self.lil, *["gil"] * gil])
 
     def forward(self, out: Outputs, y: Tensor) -> dict[str, Tensor]:
