@@ -25,13 +25,13 @@ def test_places():
 @pytest.fixture
 def pairs(tmp_path):
     "Twelve faces, each beside a copy with an inverted square; as a list, too."
-    lines = ["split,real,fake"]
+    lines = ["split,real,fake,identity"]
     for k, real in enumerate(ClueFaces(12, 56, seed=2).x.permute(0, 2, 3, 1).numpy()):
         fake = real.copy()
         fake[20:40, 20:40] = 255 - fake[20:40, 20:40]
         for kind, x in (("real", real), ("fake", fake)):
             Image.fromarray(x).save(tmp_path / f"{kind}{k}.png")
-        lines.append(f"train,real{k}.png,fake{k}.png")
+        lines.append(f"train,real{k}.png,fake{k}.png,{k // 2}")
     (tmp_path / "pairs.csv").write_text("\n".join(lines))
 
 
@@ -51,5 +51,7 @@ def test_the_command(pairs, tmp_path):
     found = json.loads((tmp_path / "out.json").read_text())
     assert found["command"].endswith("experiments.differences --split train --count 10 --seed 0") and found["mean"][4][4] > .5 and found["mean"][0] == [0] * 8
     assert all(r["rim"] == 0 for r in found["rules"]) and len(found["rules"]) == 72
+    right, same, other = found["alike"].values()
+    assert len(right) == len(other) == 10 and 0 < len(same) <= 10 and min(right) == 1 > max(other)
     with pytest.raises(InputError, match="12 pairs of train; lower --count"):
         run(Differences(tmp_path / "pairs.csv", out=tmp_path / "out.json"))
