@@ -25,7 +25,7 @@ def dfdc_preview(
         raise InputError(f"{root}: no dataset.json here")
     root = found[0].parent
     files, rows, gone, described = by_name(root), [], [], read_json(root / "dataset.json")
-    clips = {Path(name).stem: name for name, v in described.items() if v.get("label") == "real"}
+    real = {Path(name).stem: name for name, v in described.items() if v.get("label") == "real"}
     for name, about in described.items():
         label, split = about.get("label"), about.get("set")
         if label not in ("real", "fake") or split not in ("train", "test"):
@@ -37,10 +37,12 @@ def dfdc_preview(
         actors = (about.get("target_id"), about.get("swapped_id"))
         people = {str(a) for a in actors if a not in (None, "")}
         method = name.split("/")[0] if label == "fake" else ""
-        source = str(about.get("source_video") or "")       # a clip, or the recording it is from
-        clip = f"{Path(source).stem}_{Path(name).stem.split('_')[-1]}"
+        # A real clip, or the recording that it was cut from: then the fake has the clip's ending
+        source = str(about.get("source_video") or "")
+        stem, end = Path(source).stem, Path(name).stem.split("_")[-1]
+        near = real.get(stem) or real.get(f"{stem}_{end}")
         rows.append(Face(path, int(label == "fake"), split, name, "+".join(sorted(people)), method,
-                         source=clips.get(Path(source).stem) or clips.get(clip) or source))
+                         source=near or source))
     notes = missing(gone, "videos of dataset.json")
     notes += left_out([*files.keys() - {*map(str.lower, described)}],
                       "that dataset.json does not list")
