@@ -40,7 +40,7 @@ def test_faceforensics(tree):
     assert sorted({r.method for r in found.rows}) == ["", *FF_METHODS] and all(r.label == bool(r.method) for r in found.rows)
     assert "4 files with strange names, or of two splits at once" in inventory(found) and "left out: 1 files of actors (--reader dfd)" in inventory(found) and not leaks(found.rows)["identity"]
     assert [r.video for r in read_benchmark(root, "c0").rows] == ["youtube/001"]
-    with pytest.raises(InputError, match="compression c40; there are: c23, raw"):
+    with pytest.raises(InputError, match="compression c40; there are: compressions c23, raw"):
         read_benchmark(root, "c40")
     with pytest.raises(InputError, match="choose c0, c23 or c40"):
         read_benchmark(root, "c41")
@@ -71,7 +71,8 @@ def test_celeb_df_says_what_is_missing_and_what_leaks(tree):
     assert "712" in text and sum(map(len, part.values())) == len(found.rows)
 
 
-@pytest.mark.parametrize("text, word", [(b"1 Celeb-synthesis/id0_id1_0000.mp4", "line 1.*1 means real"), (b"\n0 YouTube-real/00170.mp4", "line 2"), (b"2 Celeb-real/id0_0000.mp4", "line 1")])
+@pytest.mark.parametrize("text, word", [(b"1 Celeb-synthesis/id0_id1_0000.mp4", "line 1.*1 means real"), (b"\n0 YouTube-real/00170.mp4", "line 2"), (b"2 Celeb-real/id0_0000.mp4", "line 1"),
+                                        (b"1 YouTube-real/00170.mp4\n1 FaceSwap/BlendFace/id1_id0_0007.mp4", "line 2.*a path begins with")])
 def test_celeb_df_with_turned_labels(tree, text, word):
     with pytest.raises(InputError, match=word):
         read_benchmark(celeb(tree, text))
@@ -88,7 +89,7 @@ def test_dfdc_preview(tree):
     root = tree("Method_A/1/X y.mp4", "original_videos/1/r.mp4", **{"dataset.json": json.dumps(about)})
     found = read_benchmark(root)
     assert [(r.label, r.split, r.identity, r.method) for r in found.rows] == [(1, "test", "1+2", "method_A"), (0, "train", "1", "")]
-    assert "missing: 1 videos of dataset.json, as original_videos/3/gone.mp4" in inventory(found) and "identity name (1)" in inventory(found) and "4118" in inventory(found)
+    assert "missing: 1 videos of dataset.json, such as original_videos/3/gone.mp4" in inventory(found) and "identity name (1)" in inventory(found) and "4118" in inventory(found)
     about["method_A/1/x y.mp4"]["label"] = "FAKE?"
     with pytest.raises(InputError, match="lacks label"):
         read_benchmark(tree(**{"dataset.json": json.dumps(about)}))
@@ -109,7 +110,7 @@ def test_dfdc(tree):
     assert len(folders["val"]) == 2 and len(folders["train"]) == 8 and not folders["val"] & folders["train"]
     assert {r.video: r.label for r in found.rows if r.split == "test"} == {"test/a.mp4": 1, "test/b.mp4": 0}
     text = inventory(found)
-    assert "1 of 3 test videos, as c.mp4" in text and "1 of 3 videos of dfdc_train_part_0, as g0.mp4" in text and "10 of 50 training folders" in text and "99990" in text
+    assert "1 of 3 test videos, such as c.mp4" in text and "1 of 3 videos of dfdc_train_part_0, such as g0.mp4" in text and "10 of 50 training folders" in text and "99990" in text
     (root / "test/labels.csv").write_text("filename,label\na.mp4,FAKE\n")
     with pytest.raises(InputError, match="1 fake or 0 real"):
         read_benchmark(root)
@@ -261,7 +262,7 @@ def test_df40(tree):
     root = tree(**there, **{"dataset_json__simswap_ff.json": json.dumps(content)})
     found = read_benchmark(root / "dataset_json/simswap_ff.json")
     text = inventory(found)
-    assert len(found.rows) == 3 + 2 + 1 + 1 and "missing: 1 of 9 frames, as" in text and "left out: 1 empty pictures, as" in text
+    assert len(found.rows) == 3 + 2 + 1 + 1 and "missing: 1 of 9 frames, such as" in text and "left out: 1 empty pictures, as" in text
     assert {r.identity for r in found.rows} == {"001", "001+870", "002+006", "003+000"} and {r.split for r in found.rows if "002_006" in r.video} == {"test"}
 
 
@@ -363,11 +364,11 @@ def test_the_val_of_dfdc_is_a_video_in_place_of_videos(tree, first):
 def test_films_that_no_list_names_are_said(tree, tmp_path):
     "Celeb-DF and DFDC passed them over without a word."
     text = inventory(read_benchmark(celeb(tree, b"1 YouTube-real/00170.mp4", "Celeb-synthetic/id0_id1_0002.mp4")))
-    assert "left out: 1 films outside Celeb-DF's folders, as celeb-synthetic/id0_id1_0002.mp4" in text
+    assert "left out: 1 films outside Celeb-DF's folders, such as celeb-synthetic/id0_id1_0002.mp4" in text
     for name, listed, what in (("dataset.json", {"original_videos/1/r.mp4": {"label": "real", "set": "train", "target_id": 1}}, "dataset.json"), ("dfdc_train_part_3/metadata.json", {"r.mp4": {"label": "REAL", "split": "train"}}, "dfdc_train_part_3's metadata.json")):
         root = put(tmp_path / what, *(str(Path(name).parent / k) for k in listed), str(Path(name).parent / "other.mp4"))
         (root / name).write_text(json.dumps(listed))
-        assert f"left out: 1 films that {what} does not list, as other.mp4" in inventory(read_benchmark(root))
+        assert f"left out: 1 films that {what} does not list, such as other.mp4" in inventory(read_benchmark(root))
     root = put(tmp_path / "test", "test/a.mp4", "test/b.mp4")
     (root / "test/labels.csv").write_text("filename,label\na.mp4,1\n")
-    assert "left out: 1 films that labels.csv does not list, as b.mp4" in inventory(read_benchmark(root))
+    assert "left out: 1 films that labels.csv does not list, such as b.mp4" in inventory(read_benchmark(root))
