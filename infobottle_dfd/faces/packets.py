@@ -69,7 +69,7 @@ class Index(NamedTuple):
     sure: bool              # It can be jumped in: MP4 and Matroska with a time for every packet
     torn: bool              # It ends in the middle of a packet
 
-# %% ../../nbs/faces/14_packets.ipynb #927830b5
+# %% ../../nbs/faces/14_packets.ipynb #a14-promise
 def promise(
     file,               # Opened by PyAV
     stream,             # Of it
@@ -86,6 +86,7 @@ def promise(
         return round(shown * (whole - first) / max(end - first, float(stream.time_base)))
     return shown - packets
 
+# %% ../../nbs/faces/14_packets.ipynb #927830b5
 def index(
     path: Path,     # A film
 ) -> Index:
