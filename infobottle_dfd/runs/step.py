@@ -199,7 +199,7 @@ class Learner(nn.Module):
             if cfg.mixup: x, *goal = mix(x, y, cfg.mixup, *goal[1:])
             x = x.contiguous(memory_format=torch.channels_last) if cfg.bf16 else x
             out = self.detector(x) if asked.at is None else self.detector(x, asked.at)
-        # gather what the objective reads; maps are (n b f h w), all others (... b k)
+        # gather what the objective reads; maps are (n b f h w), all others (... b k) or (... b d)
         read = {k: everyone(getattr(out, k).float(), (-2, -4)[k == "maps"]) for k in asked.reads}
         # what it does not read is None
         out_of = out._replace(**dict.fromkeys(out._fields) | read)
