@@ -117,20 +117,22 @@ def index(
 
 # %% ../../nbs/faces/14_packets.ipynb #f87b29fa
 def decoded(
-    file,               # Opened by PyAV
-    stream,             # Of it
-    start: int,         # Time of a key frame
-    bad: list[int],     # Takes the times of damaged packets
+    file,                       # Opened by PyAV
+    stream,                     # Of it
+    start: int,                 # Time of a key frame
+    fed: dict[int, bool],       # Takes times of packets, in order, and whether they are damaged
 ) -> Iterator:
     "Frames from a key frame on; what a damaged packet holds is passed over."
     av = extra("av")
+    fed.clear()
     file.seek(start, stream=stream)
     try:
         for packet in file.demux(stream):
+            fed[packet.pts] = False
             try:
                 yield from packet.decode()
             except av.FFmpegError:
-                bad.append(packet.pts)
+                fed[packet.pts] = True
     except av.FFmpegError:
         return
 
@@ -140,7 +142,7 @@ def sought(
     wanted: list[int],  # Times, increasing
 ) -> Iterator:          # A frame, or None for one that is lost, for every time
     "The frames of certain times."
-    stream, keys, bad = film_of(file), about.keys, []
+    stream, keys, fed = film_of(file), about.keys, {}
     ahead, reached = iter(()), None
     with suppress(extra("av").FFmpegError):     # the first frame may hold what decodes all others
         next(file.decode(stream), None)
@@ -148,7 +150,7 @@ def sought(
         before = [k for k in keys if k <= time] or keys[:1]
         for key in (before[-1], before[max(0, len(before) - 2)]):
             if reached is None or reached > time or key > reached:
-                ahead = decoded(file, stream, key, bad)
+                ahead = decoded(file, stream, key, fed)
             for frame in ahead:
                 reached = frame.pts
                 if reached is not None and reached >= time:
@@ -158,8 +160,11 @@ def sought(
             if reached == time:
                 break
             reached = None
-        hurt = any(b is not None and before[-1] <= b <= time for b in bad)
+        order = [*fed]                          # a frame is built on packets fed before its own
+        first = order.index(before[-1]) if before[-1] in fed else 0
+        hurt = time in fed and any(fed[p] for p in order[first:order.index(time) + 1])
         yield None if reached is None or hurt or frame.is_corrupt else frame
+
 
 # %% ../../nbs/faces/14_packets.ipynb #38725ba1
 def counted(path: Path) -> Iterator:
