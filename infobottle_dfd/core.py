@@ -163,10 +163,10 @@ def write(
             put(draft := draft_of(real))
             os.replace(draft, real)
     except (OSError, RuntimeError) as e:                # torch.save says RuntimeError
+        if isinstance(e, RuntimeError) and "inline_container" not in str(e): raise      # a bug
         code = getattr(e, "errno", None) or errno.ENOSPC
-        why = os.strerror(code) if "inline_container" in str(e) else e      # PyTorch's own words
-        raise OSError(code, f"could not be written ({getattr(e, 'strerror', None) or why})",
-                      str(path)) from None
+        why = getattr(e, "strerror", None) or (e if isinstance(e, OSError) else os.strerror(code))
+        raise OSError(code, f"could not be written ({why})", str(path)) from None
     finally:
         if draft:
             draft.unlink(missing_ok=True)

@@ -97,9 +97,9 @@ def directions(block: np.ndarray, train: np.ndarray, width: int) -> tuple[np.nda
     return found / pca.explained_variance_[0] ** .5, float(share)
 
 # %% ../nbs/foundation/05_held_out.ipynb #9df1ed8b
-HEADS = [(kind, penalty) for kind, penalties in {
+HEADS = [(kind, freedom) for kind, some in {        # freedom: inverse of the penalty; larger, freer
     "wide": (.003, .03, .3), "linear": (.03, .3, 3), "curved": (1, 10), "sharp": (10, 100)}.items()
-    for penalty in penalties]
+    for freedom in some]
 BUMPS = {"curved": 1, "sharp": 4}       # How narrow
 
 def features(x: list[np.ndarray], train: np.ndarray, kind: str, seed: int) -> np.ndarray:
@@ -115,9 +115,9 @@ def features(x: list[np.ndarray], train: np.ndarray, kind: str, seed: int) -> np
     return bumps.fit(few[train]).transform(few)
 
 # %% ../nbs/foundation/05_held_out.ipynb #5a5baa49
-def head_of(penalty: float) -> LogisticRegression:
-    "Starts from where it was when it is fitted again."
-    return LogisticRegression(C=penalty, tol=1e-3, max_iter=300, warm_start=True)
+def head_of(freedom: float) -> LogisticRegression:
+    "Starts from where it was when it is fitted again; `freedom` is the inverse of the penalty."
+    return LogisticRegression(C=freedom, tol=1e-3, max_iter=300, warm_start=True)
 
 def loss_of(
     head: LogisticRegression,   # To be fitted
