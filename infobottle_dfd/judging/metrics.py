@@ -49,7 +49,7 @@ def score(
         dist.all_gather_object(dealt := [None] * many, parts)
         parts = [dealt[i % many][i // many] for i in range(len(order))]
     whole = [torch.cat(t, dim=-2) for t in zip(*parts)]
-    return Outputs(*whole, *[None] * (6 - len(whole)))
+    return Outputs(*whole, *[None] * (6 - len(whole)))      # it has six fields; z is the fifth
 
 # %% ../../nbs/judging/01_metrics.ipynb #a41d7c02
 def judged(
@@ -79,6 +79,7 @@ def equal_error(
     gap = alarm - (1 - hit)                             # rises from -1 to 1
     i = np.searchsorted(gap, 0)
     nearest = i if gap[i] <= -gap[i - 1] else i - 1
+    # The first corner's threshold is infinite
     return float(np.interp(0, gap, alarm)), float(min(threshold[nearest], max(1., p.max())))
 
 # %% ../../nbs/judging/01_metrics.ipynb #07-014
