@@ -24,6 +24,7 @@ from torch import Tensor
 # %% ../nbs/foundation/02_pages.ipynb #f448c8c2
 ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE, GREY = (
     "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
+# The first seven: pages 07_losses and 08_places; `single`, `sd`, `smoothed`: experiments/08_arms
 ARMS = {"cross-entropy": "#000000", "heads": SKY, "single": PURPLE, "released": BLUE,
         "paper": ORANGE, "calm": VERMILION, "places": GREEN, "sd": YELLOW, "smoothed": GREY}
 CLASSES = {"real": BLUE, "fake": VERMILION}
@@ -190,6 +191,7 @@ def stock(
     text: str,      # Of `inventory`
 ) -> None:
     "Found and missing videos as bars."
+    # Columns of a row: kind up to 18, split up to 26, found up to 34, missing from 44 on
     rows = [line for line in text.splitlines()[2:] if line[26:34].strip().isdigit()]
     have, gone = [int(r[26:34]) for r in rows], [max(0, int(r[44:].strip() or 0)) for r in rows]
     names = [", ".join(filter(None, (r[:18].strip(), r[18:26].strip()))) for r in rows]
