@@ -63,7 +63,8 @@ def command(
             _end(readable(f"failed: {len(gone)} of the files: {'; '.join(gone[:20])}{more}"), 1)
     except InputError as e:
         said = str(e).strip().split("InputError: ")
-        _end(said[-1] if "Original Traceback" in str(e) else e, 2)       # of a loading process
+        # An error may have been carried over from a loading process
+        _end(said[-1] if "Original Traceback" in str(e) else e, 2)
     except BrokenPipeError:                     # the reader of our output left, as `head` does
         _mute()
         sys.exit(141)
@@ -71,6 +72,7 @@ def command(
         if e.filename is None and e.errno == errno.ENOSPC: _mute()
         _end(f"{e.filename or 'a file, or what is printed'}: {e.strerror or e}", 2)
     except (MemoryError, RuntimeError) as e:    # PyTorch says RuntimeError
+        # Words of PyTorch for too little memory
         full = [f"{a}{b} memory" for a in ("out of", "allocate", "enough") for b in ("", " shared")]
         if isinstance(e, RuntimeError) and not any(words in str(e) for words in full): raise
         _end("not enough memory for what was asked; ask for less at once "
@@ -163,10 +165,10 @@ def write(
             put(draft := draft_of(real))
             os.replace(draft, real)
     except (OSError, RuntimeError) as e:                # torch.save says RuntimeError
+        if isinstance(e, RuntimeError) and "inline_container" not in str(e): raise      # a bug
         code = getattr(e, "errno", None) or errno.ENOSPC
-        why = os.strerror(code) if "inline_container" in str(e) else e      # PyTorch's own words
-        raise OSError(code, f"could not be written ({getattr(e, 'strerror', None) or why})",
-                      str(path)) from None
+        why = getattr(e, "strerror", None) or (e if isinstance(e, OSError) else os.strerror(code))
+        raise OSError(code, f"could not be written ({why})", str(path)) from None
     finally:
         if draft:
             draft.unlink(missing_ok=True)

@@ -25,11 +25,15 @@ def test_whole_or_not_at_all(tmp_path):
     "A file whose writing fails stays as it was, and no draft is left."
     write_json(tmp_path / "a.json", [1])
 
-    def torn(path):
-        path.write_text("half")
-        raise RuntimeError("the disk is full")
+    def torn(error):
+        def put(path):
+            path.write_text("half")
+            raise error
+        return put
     with pytest.raises(OSError, match="could not be written"):
-        write(tmp_path / "a.json", torn)
+        write(tmp_path / "a.json", torn(OSError("the disk is full")))
+    with pytest.raises(RuntimeError, match="a bug"):            # was called a full disk
+        write(tmp_path / "a.json", torn(RuntimeError("a bug")))
     assert json.loads((tmp_path / "a.json").read_text()) == [1] and len(list(tmp_path.iterdir())) == 1
 
 
