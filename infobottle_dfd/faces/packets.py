@@ -168,12 +168,15 @@ def sought(
 
 # %% ../../nbs/faces/14_packets.ipynb #38725ba1
 def counted(path: Path) -> Iterator:
-    "All frames in order, with the stream; None for one that is damaged."
+    "All frames in order, with the stream; None from a damaged one to the next key frame."
     with opened(path) as file:
-        stream = film_of(file)
+        stream, hurt = film_of(file), False
         for packet in file.demux(stream):
             try:
                 for frame in packet.decode():
-                    yield (None if frame.is_corrupt else frame), stream
+                    hurt = frame.is_corrupt or hurt and not frame.key_frame
+                    yield (None if hurt else frame), stream
             except extra("av").FFmpegError:
+                hurt = True
                 yield None, stream
+
