@@ -92,7 +92,7 @@ def test_measured_numbers_are_those_stored():
     for start, *numbers in (("cross-entropy | ", mean("cross-entropy")), ("`heads`, weights fixed", mean("heads"), lead("heads", "cross-entropy")),
                             ("`released`, weights trained", mean("released"), lead("released", "heads")),
                             ("… `calm` |", mean("calm"), lead("calm", "heads"), lead("calm", "released")),
-                            ("faces as drawn", lead("calm", "cross-entropy", "none")), ("… `places`, told", mean("places"), lead("places", "calm"))):
+                            ("neither mirrored nor moved", lead("calm", "cross-entropy", "none")), ("… `places`, told", mean("places"), lead("places", "calm"))):
         row = next(r for r in rows if start in r and "test AUC" not in r)
         assert not [v for v in numbers if v not in row], (row, numbers)
     sixty = [r for r in rows if "at sixty epochs" in r]
