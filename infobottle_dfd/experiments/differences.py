@@ -135,7 +135,8 @@ def run(
     settings = {"split": args.split, "count": args.count, "seed": args.seed}
     write_json(args.out or results("differences").with_suffix(".json"), {
         "rules": found, "mean": mean, "rim": round(float(d[:, rim(d.shape[-1], 16)].mean()), 2),
-        "all": round(float(d.mean()), 2), "alike": likenesses(pairs), **stamp("differences", settings)})
+        "all": round(float(d.mean()), 2), "alike": likenesses(pairs),
+        **stamp("differences", settings)})
 
 # %% ../../nbs/experiments/13_differences.ipynb #mk-002
 def mask_of(
