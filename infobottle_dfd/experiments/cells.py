@@ -49,7 +49,7 @@ def stamp(
     words: dict[str, object],   # What its command was told of one cell, by option
     device: object = None,      # Where it computed; None: the CPU
 ) -> dict[str, object]:
-    "Command, commit, device and versions, as every cell carries them."
+    "Command, commit, device and versions, as the cells of every runner carry them."
     import torch
     from infobottle_dfd.runs.machine import facts
     quoted = lambda v: shlex.join(map(str, v if isinstance(v, tuple) else (v,)))

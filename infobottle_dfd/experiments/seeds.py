@@ -93,7 +93,7 @@ def colour_of(
     arm: str,                   # As in a cell: "places, pairs", "sd@0.1"
     colours: dict[str, str],    # Arm -> colour
 ) -> str:
-    "The colour of the arm itself; grey where there is none."
+    "The colour of the arm, whatever stands behind a comma or an @; grey where there is none."
     return colours.get(arm) or colours.get(arm.partition(",")[0].partition("@")[0], "#999999")
 
 def _many(seeds: Iterable[int]) -> str:
