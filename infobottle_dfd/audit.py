@@ -164,7 +164,7 @@ def audit(
         raise InputError(f"folds = {folds} and shuffles = {shuffles}: take at least 3 and 2")
     fold, every = deal(y, groups, folds, g), tuple(range(n))
     rows = [_shuffled(fold, groups, g) for _ in range(shuffles)]
-    but = {p: tuple(i for i in every if i not in p)
+    but = {p: tuple(i for i in every if i not in p)     # left out: who is left
            for k in range(2 + pairs) for p in combinations(every, k)}
     sets = {(), *but.values(), *((i,) for i in every)}
     loss, null, heads, share = {s: np.empty(b) for s in sets}, 0, [], 0
