@@ -75,15 +75,15 @@ def with_val(
         part, sizes = cut(train, {"val": .15}, seed), np.bincount(groups(train)).tolist()
         held, fakes = set(part["val"]), sum(r.label for r in part["val"])
         largest = ", ".join(map(str, sorted(sizes, reverse=True)[:4]))
-        among = (f"{len(sizes)} connected groups of people and videos "
+        among = (f"train's {len(sizes)} connected groups of people and videos "
                  f"(rows of the largest: {largest})")
         if {r.label for r in held} == {r.label for r in part["train"]} == {0, 1}:
             rows = [r._replace(split="val") if r in held else r for r in rows]
-            notes.append(f"val: {len(held) - fakes} real and {fakes} fake, cut from train "
-                         f"with seed {seed}, which has {among}")
+            notes.append(f"val: {len(held) - fakes} real and {fakes} fake, cut with seed {seed} "
+                         f"from {among}")
         else:
-            notes.append("warning: no val with both classes can be cut from train, "
-                         f"which has {among}; training needs one")
+            notes.append(f"warning: no val with both classes can be cut from {among}; "
+                         "training needs one")
     if leak := warning([r for r in rows if r.split]):
         notes.append(leak)
     return found._replace(rows=rows, notes=notes)

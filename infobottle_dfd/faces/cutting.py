@@ -128,7 +128,7 @@ def cut_faces(
         return done
     every = args.faces == "all" and is_video(path)
     keep = {*seen.people} if every else {*chief(seen.sights, seen.people, seen.times)}
-    number = every or len(keep) > 1                         # else the film and its person are one
+    number = every or len(keep) > 1     # one person of a film: no number; several: a folder each
     for face, s, k in zip(seen.faces, seen.sights, seen.people):
         if k in keep:
             home = args.out / "faces" / place / (f"{k}" if number else "")

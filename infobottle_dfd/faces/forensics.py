@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FF_VAL', 'FF_TEST', 'FF_SPLIT', 'FF_METHODS', 'FF', 'SHIFTER', 'DFD', 'PLACE', 'MASK', 'SIGNS', 'Name', 'ff_name',
-           'dfd_name', 'Part', 'split_counts', 'place', 'own_masks', 'films', 'faceforensics', 'dfd', 'faceshifter',
-           'flat_copy']
+           'dfd_name', 'Part', 'split_counts', 'place', 'own_masks', 'none_here', 'films', 'faceforensics', 'dfd',
+           'faceshifter', 'flat_copy']
 
 # %% ../../nbs/faces/09_forensics.ipynb #0099bf50
 import re
@@ -104,8 +104,13 @@ def place(
     film = m and (m[4] if m[5] else Path(m[4]).stem)
     return (m[1] or m[3], m[2] or "", film) if m and bool(m[5]) != is_video(Path(name)) else None
 
-MASK = re.compile(r"(?:.*/)?manipulated_sequences/(\w+)/(?:\w+/)?masks/(?:videos/|frames/)?"
-                  r"([^/]+)(?:/([^/]+))?")
+MASK = re.compile(r"""(?:.*/)?      # manipulated_sequences/Deepfakes/c23/masks/videos/004_982.mp4
+    manipulated_sequences/(\w+)/   # the method
+    (?:\w+/)?                      # a compression, in some copies
+    masks/(?:videos/|frames/)?
+    ([^/]+)                        # 004_982.mp4, or a folder 004_982
+    (?:/([^/]+))?                  # with pictures in it
+    """, re.VERBOSE)
 
 def own_masks(
     files: dict[str, Path],                 # Of `by_name`
@@ -115,6 +120,21 @@ def own_masks(
     return {(m[1], Path(m[2]).stem, Path(m[3] or "").stem): path for path, m in found.items()}
 
 # %% ../../nbs/faces/09_forensics.ipynb #3c3ffb27
+def none_here(
+    root: Path,             # As of `films`
+    compression: str,       # As of `films`
+    title: str,             # As of `films`
+    levels: Counter,        # Files of other compressions
+    others: Counter,        # Files of other sets
+) -> InputError:
+    "What to say where none of a set is there."
+    there = "; ".join(f"{what} {', '.join(names)}" for what, names in
+                      (("compressions", levels), ("other sets", others)) if names)
+    return InputError(f"{root}: no {title} videos of compression {compression}"
+                      f"{'; there are: ' * bool(there)}{there}. Give another --compression or "
+                      "--reader, or the folder that holds original_sequences and "
+                      "manipulated_sequences")
+
 def films(
     root: Path,             # Holds the set, somewhere
     part: Part,             # Which
@@ -144,12 +164,7 @@ def films(
                              "+".join(said.people), method, str(mask) if method else "",
                              source=said.source and f"{real}/{said.source}"))
     if not rows:
-        there = "; ".join(f"{what} {', '.join(names)}" for what, names in
-                          (("compressions", levels), ("other sets", others)) if names)
-        raise InputError(f"{root}: no {title} videos of compression {compression}"
-                         f"{'; there are: ' * bool(there)}{there}. Give another --compression or "
-                         "--reader, or the folder that holds original_sequences and "
-                         "manipulated_sequences")
+        raise none_here(root, compression, title, levels, others)
     own = {"faceshifter": "faceshifter", "deepfakedetection": "dfd", "actors": "dfd"}
     notes = [f"left out: {n} files of {k}" + f" (--reader {own.get(k)})" * (k in own)
              for k, n in (others + levels).items()]

@@ -60,22 +60,20 @@ def entries(
     method: str = "",           # The level above
 ) -> Iterator[tuple[str, str, list[str]]]:      # Method or "", video, frames
     "Videos of a split, however deep they lie."
-    if isinstance(frames := videos.get("frames"), list):        # a video in place of videos
+    if isinstance(frames := videos.get("frames"), list):        # DFDC's val: one in their place
         at = Path(frames[0].replace("\\", "/")).parent.name if frames else ""
         yield method, at, sorted(frames, key=in_order)
         videos = {k: v for k, v in videos.items() if k not in ("label", "frames", "masks")}
-    if levels := videos.keys() & {"c23", "c40", "raw"}:
+    if levels := videos.keys() & {"c23", "c40", "raw"}:         # by compression
         wanted = "raw" if compression == "c0" else compression
         if wanted in levels:
             yield from entries(videos[wanted], compression, method)
         return
     for name, video in videos.items():
-        if "frames" in video:
-            yield method, name, sorted(video["frames"], key=in_order)
-        elif all(isinstance(v, dict) for v in video.values()) and video:
+        if video and all(isinstance(v, dict) for v in video.values()):      # by method
             yield from entries(video, compression, name)
-        else:
-            raise KeyError("frames")
+        else:                                                               # flat
+            yield method, name, sorted(video["frames"], key=in_order)
 
 # %% ../../nbs/faces/12_lists.ipynb #df0c1c0c
 def bench_rows(
@@ -119,8 +117,7 @@ def mended(
                              f"they count as {other} only")
                 rows = [r for r in rows if r.split != split or r.video not in both]
     if len({r.video for r in rows if r.split == "val"}) == 1:
-        notes.append("warning: val holds one video (a known fault of DeepfakeBench's DFDC list); "
-                     "it counts as train")
+        notes.append("warning: val holds one video; it counts as train")
         rows = [r._replace(split="train") if r.split == "val" else r for r in rows]
     once, twice = {}, []
     for r in rows:

@@ -146,7 +146,7 @@ def shares(done: dict) -> tuple[dict[int, list[int]], dict[int, float], Counter]
 
 # %% ../../nbs/faces/17_masks.ipynb #89f696e9
 def forged(share: dict[int, float], beside: dict[int, list[int]]) -> set[int]:
-    "Who is forged clearly, by the shares of all and by who is beside whom."
+    "Who is forged clearly, line 1, by the shares of all and by who is beside whom."
     return {k for k in share if min(share[j] for j in (k, *beside[k])) >= 0
             and share[k] >= max([CLEAR, *(TIMES * share[j] for j in beside[k])])}
 
@@ -160,11 +160,11 @@ def verdicts(
                   and min(seen[k]) <= max(seen[j])] for k in seen}
     for scene in scenes(seen):
         most, alone = max(map(share.get, scene)), len(scene) == 1 and not done["others"]
-        # not compared, or alone and not much less marked than others: as the film is labelled
+        # 5: not compared; 4: alone, and not much less marked than others
         if most < 0 or alone and (most >= CLEAR or TIMES * most >= max(share.values())):
             said |= dict.fromkeys(scene if every else [max(scene, key=size.get)], 1)
             continue
-        # in company: who is forged clearly, and who stands beside; the others are not clear
+        # 1: who is forged clearly, who stands beside or is hardly marked; 2, 3: here is empty
         here = forged(share, beside) & {*scene}
         real = [k for k in scene if here & {*beside[k]} or (here and 0 <= share[k] < CLEAR)]
         known = dict.fromkeys(real, 0) | dict.fromkeys(here, 1)

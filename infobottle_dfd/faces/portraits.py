@@ -28,7 +28,7 @@ def disc(
     cy: Tensor | float,     # Centre
     rx: Tensor | float,     # Radius
     ry: Tensor | float,     # Radius
-    edge: float = .04,      # Width of the soft edge
+    edge: float = .04,      # Width of the soft edge, along the shorter radius
 ) -> Tensor:                # Coverage in [0, 1], (b h w)
     "Soft ellipses, one per image."
     r = (((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2).sqrt()

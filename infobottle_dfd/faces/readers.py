@@ -126,7 +126,7 @@ def seen(
     source: Path,           # A folder
     levels: int = 2,        # How deep
 ) -> dict[str, Path]:       # In small letters -> where
-    "Names in 10,000 folders: of each all sub-folders, all signs, and at most 1,000 other files."
+    "Names in 10,000 folders: of each all sub-folders, and at most 1,000 files, signs first."
     names, signs = {}, {s for r in READERS.values() for s in r.signs}
     for folder, inside, files in islice(os.walk(source), 10_000):
         inside.sort()

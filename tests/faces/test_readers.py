@@ -67,7 +67,7 @@ def test_celeb_df_says_what_is_missing_and_what_leaks(tree):
     assert found.name == "Celeb-DF-v2" and "400 of 401 listed test videos" in text and "2 identity names (id0, id1) and 1 video name (celeb-real/id0_0000) in more than one split" in text
     part = {s: [r for r in found.rows if r.split == s] for s in ("train", "val", "test")}
     assert {r.label for r in part["val"]} == {0, 1} and [r.video for r in part["test"]] == ["celeb-synthesis/id0_id1_0000"]
-    assert not leaks(part["train"] + part["val"])["identity"] and "cut from train with seed 0" in text
+    assert not leaks(part["train"] + part["val"])["identity"] and "cut with seed 0 from train's" in text
     assert "712" in text and sum(map(len, part.values())) == len(found.rows)
 
 
