@@ -63,7 +63,7 @@ def command(
             _end(readable(f"failed: {len(gone)} of the files: {'; '.join(gone[:20])}{more}"), 1)
     except InputError as e:
         said = str(e).strip().split("InputError: ")
-        # An error may have been carried over from a loading process
+        # a loading process puts its traceback before the sentence
         _end(said[-1] if "Original Traceback" in str(e) else e, 2)
     except BrokenPipeError:                     # the reader of our output left, as `head` does
         _mute()
@@ -72,7 +72,7 @@ def command(
         if e.filename is None and e.errno == errno.ENOSPC: _mute()
         _end(f"{e.filename or 'a file, or what is printed'}: {e.strerror or e}", 2)
     except (MemoryError, RuntimeError) as e:    # PyTorch says RuntimeError
-        # Words of PyTorch for too little memory
+        # PyTorch says: "out of memory", "out of shared memory", ...
         full = [f"{a}{b} memory" for a in ("out of", "allocate", "enough") for b in ("", " shared")]
         if isinstance(e, RuntimeError) and not any(words in str(e) for words in full): raise
         _end("not enough memory for what was asked; ask for less at once "

@@ -55,8 +55,8 @@ def interval(
     auc, moved = influence(y, p, units)
     if not (u := enough(y, units)):
         return None
-    errors, worst = u * min(auc, 1 - auc), max(auc, 1 - auc)
-    n = u * (errors + 1) / (u ** 2 * (moved @ moved) / worst + 1)
+    errors, larger = u * min(auc, 1 - auc), max(auc, 1 - auc)
+    n = u * (errors + 1) / (u ** 2 * (moved @ moved) / larger + 1)
     middle, spread = auc + Z ** 2 / (2 * n), auc * (1 - auc) / n + Z ** 2 / (4 * n ** 2)
     return [float((middle + s * Z * np.sqrt(spread)) / (1 + Z ** 2 / n)) for s in (-1, 1)]
 

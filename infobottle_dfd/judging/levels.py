@@ -37,9 +37,9 @@ def film_scores(
     _, first, film = np.unique(films, return_index=True, return_inverse=True)
     _, name = np.unique(film if people is None else people, return_inverse=True)
     (of, _), who = np.unique([film, name], axis=1, return_inverse=True)
-    faces, most = np.bincount(who), np.zeros(len(first), int)
-    np.maximum.at(most, of, faces)
-    decides = faces >= np.minimum(ENOUGH, most)[of]
+    faces, most = np.bincount(who), np.zeros(len(first), int)       # faces a person
+    np.maximum.at(most, of, faces)                      # most faces of anybody in the film
+    decides = faces >= np.minimum(ENOUGH, most)[of]     # who decides
     mean, score = np.bincount(who, np.asarray(p, float)) / faces, np.zeros(len(first))
     np.maximum.at(score, of[decides], mean[decides])
     return first, score

@@ -162,11 +162,11 @@ def draw(
         ax.plot(v["auc"], i, "o", color=color)
     names = [readable(f"{Path(c['run']).name} on {Path(c['data']).stem}") for c in cells]
     ax.set_yticks(range(len(cells)), names, parse_math=False)
-    ax.axvline(.5, color="grey", lw=.5); ax.invert_yaxis()
+    ax.axvline(.5, color="grey", lw=.5); ax.set_ylim(len(cells) - .5, -.5)
     for word, color in (("trained on this set", BLUE), ("on another", ORANGE)):
         ax.plot([], [], "o-", color=color, label=word)
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=2, frameon=False, fontsize=8)
-    ax.set_xlabel("AUC, 95 % interval")
+    ax.set_xlabel("AUC, 95 % interval (grey: .5)")
     return fig
 
 # %% ../../nbs/judging/04_tables.ipynb #08-017
@@ -227,6 +227,6 @@ def show(
               for pair, auc in pairs.items()]
     note = [NEVER] * any(c["config"]["data"] is None for c in cells)
     verdicts = compare(cells)
-    apart = ["each set judged by itself"] * (len(verdicts) > 1 < len({c["data"] for c in cells}))
+    apart = ["each set judged by itself"] * (len(verdicts) > 1 and len({c["data"] for c in cells}) > 1)
     said = table(cells) + shifts + verdicts + apart + protocol(cells) + audits(cells)
     return "\n".join(said + note)

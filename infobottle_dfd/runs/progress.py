@@ -63,11 +63,10 @@ def draw_curves(
         ax[0].plot(epochs, [h["train"][k] for h in history], "o-", label=k)
     ax[0].set(ylabel=f"loss terms, train (nats{'; lil none' * ('lil' in history[0]['train'])})")
     ax[1].plot(epochs, [h["val"]["auc"] for h in history], "o-"); ax[1].set(ylabel="AUC, val")
-    for a, what, name in zip(ax[2:], ("alone", "added"),
-                             ("I(z_i;y)", r"I(z_i;y\mid Z\setminus z_i)")):
+    for a, what in zip(ax[2:], ("alone", "added")):
         known = zip(*(h["val"]["information"].get(what, [math.nan]) for h in history))
         for i, line in enumerate(known, 1): a.plot(epochs, line, "o-", label=i)
-        a.set(ylabel=f"{what}, ${name}$ (nats)")
+        a.set(ylabel=f"{what}, by heads of training (nats)")
     for a in ax: a.set(xlabel="epoch")
     for a in (ax[0], ax[2], ax[3]):                     # above the lines, not over them
         a.legend(title=None if a is ax[0] else "block", loc="lower center", ncol=4,

@@ -68,7 +68,7 @@ def mix(
     *also: Tensor,      # More of the same faces, (b ...)
     k: int = 2,         # Classes
 ) -> tuple[Tensor, ...]:        # Blended faces, labels as opinions (b k), and the rest
-    "Blend every face with another of the batch, all in one proportion."
+    "Blend every face with one drawn from the batch, all in one proportion."
     share = torch.distributions.Beta(alpha, alpha).sample().item()
     other, y = torch.randperm(len(x), device=x.device), F.one_hot(y, k).float()
     return tuple(share * t + (1 - share) * t[other] for t in (x, y, *also))
