@@ -167,7 +167,7 @@ def test_what_is_no_file_is_not_opened(call, in_time, tmp_path, run_folder, face
     {"pipe": lambda: os.mkfifo(odd), "folder": odd.mkdir, "zero": lambda: odd.symlink_to("/dev/zero"), "full": lambda: odd.symlink_to("/dev/full")}[kind]()
     status, out, err = call(*args)
     if place == "prepare film":                             # the others are not lost for it
-        assert status == 0 and "missing: 1 files, as" in out and "odd.mp4" in out
+        assert status == 0 and "missing: 1 files, such as" in out and "odd.mp4" in out
     else:
         one_sentence(status, out, err, odd.name)
 
