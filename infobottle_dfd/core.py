@@ -84,14 +84,17 @@ def command(
 @contextmanager
 def undisturbed() -> Iterator[None]:
     "Ctrl-C waits; processes that start meanwhile never hear of it."
-    if not hasattr(signal, "pthread_sigmask"):              # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    held, own, masks = [], None, hasattr(signal, "pthread_sigmask")     # Windows has no masks
+    # a thread that blocks nothing may take the signal, and Python then interrupts the main one
+    with suppress(ValueError): own = signal.signal(signal.SIGINT, lambda *_: held.append(1))
+    if masks: before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if masks: signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if own is not None: signal.signal(signal.SIGINT, own)
+        if held: signal.raise_signal(signal.SIGINT)
+
 
 # %% ../nbs/foundation/01_core.ipynb #bb2153de
 def load(
@@ -170,8 +173,7 @@ def write(
         why = getattr(e, "strerror", None) or (e if isinstance(e, OSError) else os.strerror(code))
         raise OSError(code, f"could not be written ({why})", str(path)) from None
     finally:
-        if draft:
-            draft.unlink(missing_ok=True)
+        if draft: draft.unlink(missing_ok=True)
 
 # %% ../nbs/foundation/01_core.ipynb #259cfd04
 def write_json(path: Path, data: object) -> None:

@@ -1,6 +1,7 @@
 """Files are written whole, or into what is no file."""
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -172,3 +173,20 @@ def test_a_full_disk_has_a_name(tmp_path):
         raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
     with pytest.raises(OSError, match="No space left"):
         write(tmp_path / "a.pt", torn)
+
+
+def test_ctrl_c_waits_whichever_thread_takes_it():
+    "A thread that blocked nothing took the signal, and Python interrupted the main one while a process was starting: its child printed a traceback."
+    code = """
+import os, signal, threading, time
+from infobottle_dfd.core import undisturbed
+threading.Thread(target=time.sleep, args=(2,), daemon=True).start()
+try:
+    with undisturbed():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(.1)
+        print("whole")
+except KeyboardInterrupt: print("and heard")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    assert done.stdout.split("\n") == ["whole", "and heard", ""], done
