@@ -98,7 +98,7 @@ def test_modules_are_short():
 def test_every_module_has_its_tests():
     "One file a module, in folders as in the package; the readers of benchmarks share one, and the parts of an experiment."
     shared = {m: "faces.readers" for m in ("faces.forensics", "faces.celeb", "faces.dfdc", "faces.lists", "faces.benchmarks")}
-    for name, rooms in {"shortcut": ("arms", "trials"), "speed": ("turns", "programs", "bench"), "runners": ("ablations", "benchmarks", "maps", "real_faces")}.items():
+    for name, rooms in {"shortcut": ("arms", "probes", "trials"), "speed": ("turns", "programs", "bench"), "runners": ("ablations", "benchmarks", "maps", "real_faces")}.items():
         shared |= {f"experiments.{room}": f"experiments.{name}" for room in rooms}
     wanted = {ROOT / "tests" / Path(*rooms, f"test_{name}.py") for *rooms, name in (shared.get(m, m).split(".") for m in MODULES)}
     assert not [p.relative_to(ROOT).as_posix() for p in sorted(wanted) if not p.exists()]

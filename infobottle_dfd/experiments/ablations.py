@@ -66,7 +66,7 @@ def cell(
     kept = ("auc", "auc_per_clue", "log_loss", "val_auc", "epoch", "seconds")
     found = {k: report[k] for k in kept}
     return {"arm": words["arms"], "split": words["splits"], "seed": cfg.seed, **found,
-            "auc_spoiled": load("experiments.trials:spoiled")(detector, test.x, test.y),
+            "auc_spoiled": load("experiments.probes:spoiled")(detector, test.x, test.y),
             "parameters": sum(p.numel() for p in detector.parameters()),
             "information": json.loads(history[report["epoch"] - 1])["val"]["information"],
             "config": {k: v for k, v in asdict(cfg).items() if k != "data"},

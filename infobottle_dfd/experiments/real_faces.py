@@ -125,8 +125,8 @@ def cell(
                       for h in history],
             "information": history[report["epoch"] - 1]["val"]["information"],
             **{path.stem: kept(r) for path, r in zip(sets, judged)},
-            "auc_spoiled": load("experiments.trials:spoiled")(detector, x, y),
-            **load("experiments.trials:alike")(detector, x), **where, "config": config,
+            "auc_spoiled": load("experiments.probes:spoiled")(detector, x, y),
+            **load("experiments.probes:alike")(detector, x), **where, "config": config,
             **stamp("real_faces DATA", words, device)}
 
 # %% ../../nbs/experiments/03_real_faces.ipynb #ca515021

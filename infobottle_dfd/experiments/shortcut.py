@@ -76,6 +76,9 @@ def run(
     if args.out is None and (args.images, args.judged) != (Shortcut.images, Shortcut.judged):
         raise InputError("cells with other numbers of faces need a folder of their own; "
                          "name it with --out")
+    if args.judged < 20:
+        raise InputError(f"--judged {args.judged} is too few to say what blocks know; "
+                         "take at least 20")
     out = args.out or results("shortcut")
     about = args.split, args.augment, args.epochs
     said = lambda arm: said_of(arm, args.faces, args.masks, args.dropout)
@@ -87,7 +90,7 @@ def run(
     load("runs.machine:pick_device")(args.device)
     for arm, seed in plan.values(): load("experiments.arms:read_arm")(arm, settings(seed))
     read(out)                                           # what is damaged is said before any work
-    judges = cache(lambda: load("experiments.trials:judges")(args.split, args.judged, 48))
+    judges = cache(lambda: load("experiments.probes:judges")(args.split, args.judged, 48))
     def cell(name, arm, seed):
         "One trial."
         words = {"arms": arm, "seeds": seed, "augment": args.augment, "epochs": args.epochs,

@@ -65,7 +65,8 @@ def test_converged_where_twice_the_length_exists(tmp_path, change, known):
     (dict(arms=("sd@abc",)), "'abc' is no strength"), (dict(arms=("sd@nan",)), "'nan' is no strength"),
     (dict(arms=("single@2",)), "leave @... away"), (dict(arms=("clam",)), "unknown mode 'clam'"),
     (dict(arms=("sd",), epochs=0), "epochs is 0"), (dict(arms=("places",), dropout=2.), "dropout is 2"),
-    (dict(arms=("named",), seeds=(-1,)), "seed is -1"), (dict(device="cuda"), "use --device cpu")])
+    (dict(arms=("named",), seeds=(-1,)), "seed is -1"), (dict(device="cuda"), "use --device cpu"),
+    (dict(judged=19), "take at least 20")])
 def test_what_cannot_work_is_said_before_any_work(tmp_path, monkeypatch, asked, said):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(InputError, match=said):
@@ -94,3 +95,22 @@ def test_a_state_of_other_settings_is_not_gone_on_with(tmp_path):
         cfg = Config(**{**vars(few), **more})
         with pytest.raises(InputError, match=f"other settings \\({next(iter(more))}\\)"):
             train(make_arm("sd", cfg), faces, cfg, tmp_path, dict)
+
+
+def test_probes_say_who_knows_what():
+    "Block 1 knows the label, block 2 nothing, block 3 is the copy of block 1: alone .5 for the idle one, and nobody adds."
+    import torch
+    from infobottle_dfd.experiments.probes import each_alone, nats_of, refitted
+    g = torch.Generator().manual_seed(0)
+    y = {k: torch.arange(400) % 2 for k in ("fit", "eyes")}
+    def z(y):
+        knows, idle = (torch.randn(len(y), 4, generator=g) for _ in range(2))
+        knows[:, 0] += 2 * y
+        return torch.stack([knows, idle, knows])
+    z = {k: z(v) for k, v in y.items()}
+    sets = {k: type("Set", (), {"y": v}) for k, v in y.items()}
+    (one, two, three), all_ = each_alone(z, sets)["eyes"], refitted(z, sets)["eyes"]
+    assert one == three > .85 and abs(two - .5) < .1 and abs(all_ - one) < .05
+    said = nats_of(z["eyes"], y["eyes"])
+    assert said["together"] > .15 and abs(said["alone"][1]) < .03 and max(map(abs, said["added"])) < .03
+    assert max(said["alone_se"]) < .05
