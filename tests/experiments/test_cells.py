@@ -37,7 +37,7 @@ def test_results_of_an_installed_library_lie_in_the_current_folder(tmp_path, mon
 
 
 def test_old_results_are_cells():
-    for folder in ("modes", "small", "maps"):
+    for folder in ("shortcut", "small"):
         assert len(read(results(folder))) > 10
 
 
