@@ -163,8 +163,8 @@ def evaluate(
         real = read_faces(lender, group_by, partial(print, file=sys.stderr), (0,))
     read = (r.path for rows in (*sets.values(), real if lender else ()) for r in rows)
     must_have_folder(args.json, args.picture, inputs=(*read, *own_files(*detectors)))
-    checked, cells = {}, []
-    for run, (detector, saved) in detectors.items():
+    checked, plan, cells = {}, [], []
+    for run, (_, saved) in detectors.items():           # all is chosen before anything is scored
         for data in args.data:
             kin, home = at_home(data, sets[data], saved, run, args.split)
             near = lender and at_home(lender, real, saved, run, args.split)[1]
@@ -180,22 +180,26 @@ def evaluate(
             if {r.label for r in rows} != {0, 1}:
                 raise InputError(f"{data}: {overlap}; what {run} has not seen does not hold both "
                                  "classes; add --split all to judge all of it")
+            plan.append((run, rows, {"run": str(run), "data": str(data), "split": args.split,
+                                     "real_from": lender and str(lender), "split_rule": rule,
+                                     "origin": kin, "in_dataset": kin != "cross",
+                                     "overlap": overlap}))
+    try:
+        for run, rows, about in plan:
+            detector, saved = detectors[run]
             out = score(detector, FaceFiles(rows, saved["config"]["size"]), workers=args.workers,
                         z=args.audit)
             must_be_numbers(out.p, run)
             y, unit = [r.label for r in rows], units(rows)[0]
             known = {"audit": block_audit(out.z, y, unit)} if args.audit else {}
-            cells.append({"run": str(run), "data": str(data), "split": args.split,
-                          "real_from": lender and str(lender),
-                          "split_rule": rule, "origin": kin, "in_dataset": kin != "cross",
-                          "overlap": overlap, **cell(rows, out.p, saved), **known, **facts(device)})
-    try:
+            cells.append({**about, **cell(rows, out.p, saved), **known, **facts(device)})
         if args.json:
             write_json(args.json, cells[0] if len(cells) == 1 else
                        {"cells": cells, "cross_auc": cross(cells)})
         if args.picture:
             save_picture(args.picture, draw(cells))
-    except OSError:                                     # a full disk: the numbers are not lost
-        print(readable(show(cells)), flush=True)
+    except (OSError, InputError):       # a full disk, a run without numbers: the rest is not lost
+        if cells:
+            print(readable(show(cells)), flush=True)
         raise
     return cells

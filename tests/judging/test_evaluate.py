@@ -175,3 +175,23 @@ def test_animations_are_spoken_of(call, run_folder, face_folder, tmp_path):
     for command in (("evaluate", "--data", "faces", "--run", run_folder, "--split", "all"), ("train", "--data", "faces", "--out", "run", *TRAIN)):
         status, out, err = call(*command)
         assert status == 0 and "2 pictures are animations, as " in out + err
+
+
+def test_all_is_chosen_before_anything_is_scored(call, face_folder, run_folder, tmp_path, monkeypatch):
+    "A second set that cannot be judged cost the scores of the first; a second run without numbers, too."
+    from infobottle_dfd.judging import evaluate as page
+    seen = tmp_path / "seen.csv"                                            # faces of its train split alone
+    shutil.copytree(face_folder, tmp_path / "other")
+    lines = [f"{p},{int(p.parent.name == 'fake')},test,,,\n" for p in sorted((tmp_path / "other").rglob("*.png"))]
+    seen.write_text(HEADER + "".join(line for line in lines if ",1," in line))
+    monkeypatch.setattr(page, "score", lambda *_, **__: pytest.fail("scored before all was chosen"))
+    one_sentence(*call("evaluate", "--data", face_folder, seen, "--run", run_folder), "both classes")
+
+
+def test_a_run_without_numbers_loses_nothing(call, face_folder, run_folder, tmp_path):
+    shutil.copytree(run_folder, tmp_path / "torn")
+    saved = torch.load(tmp_path / "torn/best.pt", weights_only=True)
+    saved["model"] = {k: v * float("nan") if v.is_floating_point() else v for k, v in saved["model"].items()}
+    torch.save(saved, tmp_path / "torn/best.pt")
+    status, out, err = call("evaluate", "--data", face_folder, "--run", run_folder, tmp_path / "torn")
+    assert status == 2 and "its scores are no numbers" in err and "AUC" in out
