@@ -61,14 +61,15 @@ def train(
 ) -> list[dict]:                            # Epoch, mean loss terms, looks
     "Train to the last epoch; goes on if `work` holds a state."
     work.mkdir(parents=True, exist_ok=True)
-    curve, at = left_off(path := work / "last.pt", learner, cfg)
+    path = work / "last.pt"
+    curve, at = left_off(path, learner, cfg)
     def keep():
         "Between two steps."
         state = {**learner.state(), "curve": curve, "at": at, "config": asdict(cfg)}
         write(path, lambda p: torch.save(state, p))
-    with Rest(keep, work, torch.device("cpu")) as rest:
+    with Rest(keep, work, torch.device("cpu")) as rest:     # the learner is its own model: no DDP
         while at["epoch"] <= cfg.epochs:
-            terms = train_epoch(learner, learner, data, cfg, at, tqdm(disable=True), rest)
+            terms = train_epoch(learner, learner, data, cfg, at, tqdm(disable=True), rest)  # alone
             if at["epoch"] % every == 0 or at["epoch"] == cfg.epochs:
                 curve.append({"epoch": at["epoch"], "terms": terms, **look()})
             at = start_of(at["epoch"] + 1)
