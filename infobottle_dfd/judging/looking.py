@@ -28,6 +28,7 @@ from ..faces.tracks import Sight, parts
 from ..faces.video import Lost, frames
 
 # %% ../../nbs/judging/06_looking.ipynb #55854da1
+# What 07_predict writes beside its scores
 FRAMING = ("frames", "margin", "size", "format", "detector")
 
 def as_trained(
@@ -48,7 +49,7 @@ def as_trained(
 def trusted(
     args: Predict,              # What was asked for
     cut: Prepare,               # As `as_trained` says
-) -> str:                       # Name of the detector
+) -> str:                       # Name of the finder
     "What finds faces. InputError for code that the run folder alone names."
     if ":" in cut.detector and args.detector is None:
         raise InputError(f"the faces of its training were found by '{cut.detector}', and a run "
@@ -89,7 +90,8 @@ def whole(
 ) -> Seen:
     "A picture that is taken as it is. InputError if it cannot be read."
     try:
-        list(frames(file, 1)); lost = None                      # Lost, if there are more
+        # frames raises Lost if the file holds more than one picture
+        list(frames(file, 1)); lost = None
     except Lost as e:                                       # all but the first of an animation
         lost = e
     return Seen([file.read_bytes()], [Sight(0, 0., None, None)], [1], [0.], 0., 0, lost)
@@ -100,7 +102,7 @@ def look(
     size: int,                                          # Of what the detector takes
     find: Callable[[np.ndarray], list[Box]] | None,     # Finds faces; None: a picture of one face
     cut: Prepare,                                       # How faces are cut
-    plan: Callable | None = None,                       # Which frames, as `bursts`
+    plan: Callable | None = None,                       # Which frames; None: as in `see`
 ) -> Look:
     "Faces and people in a file. InputError if nothing of it can be read."
     if not file.is_file():
@@ -132,7 +134,7 @@ def gather(
             if len(files) == 1 or not str(e).startswith(f"{f}: "):      # a fault of the set-up
                 raise
             looks.append(Look(f, None, torch.zeros(0), str(e).removeprefix(f"{f}: ")))
-    if not any(map(len, (look.x for look in looks))):
+    if not any(len(one.x) for one in looks):
         raise InputError(f"no face found in {', '.join(map(str, files[:3]))}; "
                          "if the pictures are crops of faces, add --crops")
     return looks

@@ -44,6 +44,7 @@ def plan(
         real, fake = (order[y[order] == c] for c in (0, 1))
         most = max(len(real), len(fake))
         shuffled = lambda t: t[torch.randperm(len(t))]
+        # every face ceil(most/len) times, each time in another order, then cut to most
         again = lambda t: torch.cat([shuffled(t) for _ in range(-(-most // len(t)))])[:most]
         order = torch.cat([again(real), again(fake)])[torch.randperm(2 * most)]
     size = min(cfg.batch, len(order))
@@ -107,8 +108,7 @@ class Together:
         if self.cfg.batch < 2 * self.many:                  # batch norm needs two
             raise InputError(f"batch {self.cfg.batch} is less than two images for each of "
                              f"{self.many} processes; make it larger")
-        if device.type == "cuda":
-            torch.cuda.set_device(device)
+        if device.type == "cuda": torch.cuda.set_device(device)
         if self.many > 1 and not dist.is_initialized():
             try:
                 dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
@@ -200,7 +200,8 @@ class Learner(nn.Module):
             x = x.contiguous(memory_format=torch.channels_last) if cfg.bf16 else x
             out = self.detector(x) if asked.at is None else self.detector(x, asked.at)
         # gather what the objective reads; maps are (n b f h w), all others (... b k) or (... b d)
-        read = {k: everyone(getattr(out, k).float(), (-2, -4)[k == "maps"]) for k in asked.reads}
+        dim = lambda k: -4 if k == "maps" else -2
+        read = {k: everyone(getattr(out, k).float(), dim(k)) for k in asked.reads}
         # what it does not read is None
         out_of = out._replace(**dict.fromkeys(out._fields) | read)
         terms = asked(out_of, *(everyone(t, 0) for t in goal))
