@@ -78,12 +78,12 @@ def run(
     "Fill the grid. InputError for an unknown arm or split."
     must_know(args.arms, ARMS)
     must_know(args.splits, SPLITS)
-    test = cache(lambda: load("faces.clues:ClueFaces")(2000, SMALL["size"], 3))
+    test = cache(lambda size: load("faces.clues:ClueFaces")(2000, size, 3))
     def one(arm, split, seed):
         "One cell."
         cfg = Config(**{**SMALL, **ARMS[arm], **SPLITS[split], "images": args.images, "seed": seed})
         words = {"arms": arm, "splits": split, "seeds": seed, "images": args.images}
-        return cell(cfg, words, test())
+        return cell(cfg, words, test(cfg.size))
     plan = {f"{arm}-{split}-{seed}": partial(one, arm, split, seed)
             for seed in args.seeds for split in args.splits for arm in args.arms}
     fill(args.out or results("ablations"), plan,

@@ -40,7 +40,8 @@ def mask_of(
     file: Path,     # PNG to write
 ) -> str:           # Its path; empty, and nothing is written: the rims are not alike
     "Where one picture differs from another."
-    side = len((crops := [decode(fake), decode(real)])[0])
+    crops = [decode(fake), decode(real)]
+    side = len(crops[0])
     if (found := mark(*crops, rim(side, side // 14))) is None:
         return ""
     file.parent.mkdir(parents=True, exist_ok=True)

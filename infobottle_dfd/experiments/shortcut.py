@@ -28,7 +28,7 @@ class Shortcut:
     # sd, smoothed, single, one wide block, one wide block places, named, released-fixed,
     # paper-fixed; a mode, also yours as package.module:Name; sd@0.5 is sd of that strength,
     # places@4 of that price
-    arms: tuple[str, ...] = ("cross-entropy", "sd", "heads", "single", "released", "calm")
+    arms: tuple[str, ...] = ("cross-entropy", "sd@0.02", "heads", "single", "released", "calm")
     seeds: tuple[int, ...] = tuple(range(20, 36))       # Of training: faces, weights, order
     augment: Literal["shift", "flip", "none"] = "shift"     # Of training faces
     epochs: int = 30                                    # The last one is judged

@@ -38,7 +38,8 @@ def as_trained(
     "The settings with which the training faces were cut, but for what is asked for."
     own = {k: v for k in ("frames", "margin", "detector") if (v := getattr(args, k)) is not None}
     older = {} if saved.get("margin") is None else {"margin": saved["margin"]}
-    cut = Prepare(Path(), Path(), **(saved["framing"] or older) | own, faces=args.faces)
+    known = saved["framing"] or older
+    cut = Prepare(Path(), Path(), **{**known, **own}, faces=args.faces)     # what is asked for wins
     if saved["framing"] or saved["config"]["data"] is None:
         return cut, []
     return cut, ["note: how the faces of its training were cut is not known; here "
