@@ -109,3 +109,11 @@ def test_a_row_of_the_benchmarks(tmp_path, face_folder, monkeypatch, without_aud
     for rows, said in (("celeb1",), "unknown 'celeb1'"), ((), "no NAME/manifest.csv"):
         with pytest.raises(InputError, match=said):
             benchmarks.run(benchmarks.Benchmarks(tmp_path / ("faces" if rows else "out"), rows))
+
+
+def test_one_block_is_the_hottest_and_the_costliest():
+    from infobottle_dfd.aggregation import ForgeryDetector
+    from infobottle_dfd.faces.clues import CLUES, ClueFaces
+    found = maps.measure(ForgeryDetector(1, 8).eval(), [ClueFaces(16, 32, seed=20 + i, only=c) for i, c in enumerate(CLUES)])
+    assert found["by_chance"] == found["hottest_is_costliest"] == 1 and len(found["influence"]) == 1
+    assert [len(found["mass"]), len(found["mass"][0]), len(found["mass"][0][0])] == [1, 4, 4]
