@@ -44,7 +44,7 @@ def as_trained(
         return cut, []
     return cut, ["note: how the faces of its training were cut is not known; here "
                  f"{cut.detector}, margin {cut.margin}, {cut.size} px {cut.format}: "
-                 "another framing gives other scores"]
+                 "another framing shows the detector another picture"]
 
 # %% ../../nbs/judging/06_looking.ipynb #1e340f4f
 def trusted(
