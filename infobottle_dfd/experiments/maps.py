@@ -30,7 +30,7 @@ ASKED = {"one block": dict(n=1, mode="cross-entropy"), "cross-entropy": dict(mod
 def measure(
     detector: ForgeryDetector,      # In evaluation mode
     sets: list[ClueFaces],          # One clue alone, a set a clue
-) -> dict[str, object]:             # Lists with axes n blocks, q clue shown, r region
+) -> dict[str, object]:             # Lists with axes n blocks, r clue shown, q region
     "Heat on every region, and what the verdict of fakes loses without a block."
     mass, hottest, lost = [], [], []
     for s in sets:
