@@ -83,6 +83,14 @@ def _our_words(e: InputError) -> str:
 
 
 # %% ../../nbs/experiments/00_cells.ipynb #cl-fill1
+def _clear(state: Path) -> None:
+    "Take a finished cell's state away; a process that is killed here leaves what goes next time."
+    gone = state.with_name(state.name + ".done")
+    shutil.rmtree(gone, ignore_errors=True)
+    if (state / "done").exists():
+        state.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
 def fill(
     out: Path,                                  # Folder of the cells, made if need be
     plan: dict[str, Callable[[], dict]],        # Name of a cell -> what makes it
@@ -97,9 +105,12 @@ def fill(
         if not (path := out / f"{name}.json").exists():
             try: cell = make()
             except InputError as e: raise InputError(_our_words(e)) from None
+            if work:
+                (work / name).mkdir(parents=True, exist_ok=True)
+                (work / name / "done").touch()
             write(path, lambda p: p.write_text(json.dumps(cell) + "\n"))
-            if work: shutil.rmtree(work / name, ignore_errors=True)
             print(f"{name}: {said(cell)}", flush=True)
+        if work: _clear(work / name)
 
 
 # %% ../../nbs/experiments/00_cells.ipynb #5223d328

@@ -79,3 +79,20 @@ def test_unfinished_work_goes_after_the_cell_is_written(tmp_path):
     (tmp_path / "out/a-0.json").rmdir()
     fill(tmp_path / "out", {"a-0": lambda: {"arm": "a", "seed": 0}}, work=tmp_path / "work")
     assert not work.exists() and (tmp_path / "out/a-0.json").is_file()
+
+
+def test_a_finished_cell_leaves_no_state(tmp_path):
+    "A process killed between the cell and its state left the state for good; another grid's unfinished one stays."
+    out, work, made = tmp_path / "out", tmp_path / "work", {"arm": "a", "seed": 0}
+    (work / "a-0").mkdir(parents=True)
+    fill(out, {"a-0": lambda: made}, work=work)
+    assert not any(work.iterdir())
+    for left in ("a-0", "a-0.done"):                    # killed before the state was put aside, and while it was taken away
+        (work / left).mkdir()
+        (work / left / "done").touch()
+        fill(out, {"a-0": None}, work=work)
+        assert not any(work.iterdir())
+    (work / "a-0").mkdir()
+    (work / "a-0/last.pt").touch()
+    fill(out, {"a-0": None}, work=work)
+    assert (work / "a-0/last.pt").exists()
