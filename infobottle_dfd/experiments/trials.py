@@ -69,7 +69,7 @@ def train(
         write(path, lambda p: torch.save(state, p))
     with Rest(keep, work, torch.device("cpu")) as rest:     # the learner is its own model: no DDP
         while at["epoch"] <= cfg.epochs:
-            terms = train_epoch(learner, learner, data, cfg, at, tqdm(disable=True), rest)  # alone
+            terms = train_epoch(learner, learner, data, cfg, at, tqdm(disable=True), rest)
             if at["epoch"] % every == 0 or at["epoch"] == cfg.epochs:
                 curve.append({"epoch": at["epoch"], "terms": terms, **look()})
             at = start_of(at["epoch"] + 1)
@@ -102,7 +102,8 @@ def trial(
     return {"arm": arm, "seed": cfg.seed, "split": split, "augment": cfg.augment,
             "epochs": cfg.epochs, "weak": mean(auc), "weak_refitted": mean(refit), "auc": auc,
             "auc_refitted": refit, "auc_alone": alone,
-            "nats": nats_of(z["split"], sets["split"].y), "auc_place": place, "weak_place": place and mean(place),
+            "nats": nats_of(z["split"], sets["split"].y),
+            "auc_place": place, "weak_place": place and mean(place),
             "converged": None, "curve": curve,
             "judged": len(sets["split"]), "images": cfg.images, "size": cfg.size,
             "batch": cfg.batch, "lr": cfg.lr, "dropout": cfg.dropout, "bf16": cfg.bf16,

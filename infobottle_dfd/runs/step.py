@@ -84,7 +84,7 @@ def everyone(
     if many == 1:
         return t
     dist.all_gather(parts := [torch.empty_like(t) for _ in range(many)], t.detach().contiguous())
-    parts[rank] = t.detach() + many * (t - t.detach())      # the value of t, many times its gradient
+    parts[rank] = t.detach() + many * (t - t.detach())     # the value of t, many times its gradient
     return torch.cat(parts, dim)
 
 # %% ../../nbs/runs/03_step.ipynb #07-021
