@@ -17,7 +17,7 @@ from .cells import fill, main, must_know, results, stamp
 from ..runs.config import Config
 
 # %% ../../nbs/experiments/02_ablations.ipynb #d8a08159
-SMALL = dict(images=4000, size=48, epochs=6, bf16=True)
+SMALL = dict(images=4000, size=48, epochs=12, bf16=True)
 CE = dict(mode="cross-entropy")
 SPLITS = {"plain": {}, "shortcut": dict(shortcut="texture")}
 
@@ -33,7 +33,7 @@ for n in (1, 2, 3, 6):
 for net in ("mobilenet_v2", "efficientnet_b0", "resnet34"):
     ARMS |= {f"{arm}-{net}": ARMS[arm] | dict(backbone=net)
              for arm in ("cross-entropy", "released", "calm")}
-ARMS |= {f"default-{a}": dict(size=64, bf16=False, augment=a) for a in ("flip", "shift")}
+ARMS |= {f"default-{a}": dict(size=64, epochs=6, bf16=False, augment=a) for a in ("flip", "shift")}
 
 # %% ../../nbs/experiments/02_ablations.ipynb #8c8f17ad
 @dataclass
