@@ -141,7 +141,7 @@ def loss_of(
 
 # %% ../nbs/foundation/05_held_out.ipynb #88accc17
 def choose(x: list[np.ndarray], y: np.ndarray, inner: np.ndarray, seed: int) -> tuple[str, float]:
-    "The head with the least loss over inner folds; curved if better by a standard error over faces."
+    "The head with least loss over inner folds; curved if better by a standard error over faces."
     loss = {how: [] for how in HEADS}
     for fold in range(inner.max() + 1):
         train, test = (inner >= 0) & (inner != fold), inner == fold

@@ -95,6 +95,12 @@ def test_modules_are_short():
     assert not {m: n for m, p in MODULES.items() if (n := lines(p)) > 200}
 
 
+def test_lines_of_code_fit_a_page():
+    "No line of a page's code is longer than 100 characters."
+    long = [(path.name, cell["id"], line) for path in PAGES for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code" for line in "".join(cell["source"]).splitlines() if len(line) > 100]
+    assert not long, long
+
+
 def test_every_module_has_its_tests():
     "One file a module, in folders as in the package; the readers of benchmarks share one, and the parts of an experiment."
     shared = {m: "faces.readers" for m in ("faces.forensics", "faces.celeb", "faces.dfdc", "faces.lists", "faces.benchmarks")}

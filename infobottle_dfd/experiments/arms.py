@@ -177,7 +177,8 @@ def read_arm(
         raise InputError(f"arm '{name}': only sd, smoothed and places have a strength; "
                          "leave @... away")
     if at and not re.fullmatch(r"\d*\.?\d+", strength):
-        raise InputError(f"arm '{name}': '{strength}' is no strength; write a number, as in sd@0.02")
+        raise InputError(f"arm '{name}': '{strength}' is no strength; "
+                         "write a number, as in sd@0.02")
     known = arm in OWN or arm in WIDE or arm == "named"
     (cfg if known else replace(cfg, **SETTINGS.get(arm, {"mode": arm}))).check()
     return arm, {"strength": float(strength)} if at else {}

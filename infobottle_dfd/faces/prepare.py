@@ -177,7 +177,7 @@ def prepare(
     must_be_uncut(source)
     found = read_benchmark(source, args.compression, args.reader, args.group_by)
     if odd := [n for n in (str(r.path) for r in found.rows) if n != readable(n)]:
-        raise InputError(f"{odd[0]!a}: a name that is not UTF-8 cannot stand in a manifest; rename it")
+        raise InputError(f"{odd[0]!a}: a name that is not UTF-8 cannot be in a manifest; rename it")
     if not found.cropped:
         load_detector(args.detector)
         extra("av")

@@ -227,6 +227,7 @@ def show(
               for pair, auc in pairs.items()]
     note = [NEVER] * any(c["config"]["data"] is None for c in cells)
     verdicts = compare(cells)
-    apart = ["each set judged by itself"] * (len(verdicts) > 1 and len({c["data"] for c in cells}) > 1)
+    many = len(verdicts) > 1 and len({c["data"] for c in cells}) > 1
+    apart = ["each set judged by itself"] * many
     said = table(cells) + shifts + verdicts + apart + protocol(cells) + audits(cells)
     return "\n".join(said + note)
