@@ -31,9 +31,7 @@ for name, alpha, beta in (("local", 1., 0.), ("global", 0., 1.), ("both", 1., 1.
 for n in (1, 2, 3, 6):
     ARMS |= {f"{arm}-n{n}": ARMS[arm] | dict(n=n) for arm in ("cross-entropy", "released", "calm")}
 for net in ("mobilenet_v2", "efficientnet_b0", "resnet34"):
-    ARMS |= {f"{arm}-{net}": ARMS[arm] | dict(backbone=net)
-             for arm in ("cross-entropy", "released", "calm")}
-ARMS |= {f"default-{a}": dict(size=64, epochs=6, bf16=False, augment=a) for a in ("flip", "shift")}
+    ARMS[f"cross-entropy-n1-{net}"] = CE | dict(n=1, backbone=net)
 
 # %% ../../nbs/experiments/02_ablations.ipynb #8c8f17ad
 @dataclass
