@@ -115,7 +115,7 @@ def I(
 def pointwise_kl(
     p: Tensor,          # True distribution
     q: Tensor,          # Believed distribution, broadcastable to `p`
-) -> Tensor:            # Nats, cell by cell; nan where either is no probability
+) -> Tensor:            # Nats, cell by cell; probabilities are not checked
     "p ln(p/q); 0, without gradient, where p = 0; infinite where q = 0 < p."
     p, q = torch.broadcast_tensors(p, q)
     p, q = torch.where(p == 0, 1, p), torch.where(p == 0, 1, q)         # ln 1 = 0
