@@ -79,11 +79,11 @@ class Audit(SimpleNamespace):
                 f"together {self.together:.3f} ± {self.together_se:.3f} of H(y) = "
                 f"{self.entropy:.3f}   (null {self.together_null:.3f}, "
                 f"neighbours {self.together_neighbours:.3f})",
-                f"{'block':7}{'alone':16}{'null':8}{'added':16}{'null':8}{'neighbours':12}verdict"]
+                f"{'block':7}{'alone':16}{'null':7}{'neighbours':13}{'added':16}{'null':7}verdict"]
         for i, word in enumerate(self.verdict):
             a, b = (f"{getattr(self, k)[i]:6.3f} ± {getattr(self, k + '_se')[i]:.3f}  "
-                    f"{getattr(self, k + '_null')[i]:6.3f}  " for k in ("alone", "added"))
-            rows.append(f"{i + 1:<5}{a}{b}{self.alone_neighbours[i]:7.3f}     {word}")
+                    f"{getattr(self, k + '_null')[i]:6.3f}" for k in ("alone", "added"))
+            rows.append(f"{i + 1:<5}{a}{self.alone_neighbours[i]:10.3f}    {b}   {word}")
         return "\n".join(rows + [f"warning: {w}" for w in self.warnings])
 
 # %% ../nbs/10_audit.ipynb #1096a198
