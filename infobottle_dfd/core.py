@@ -72,6 +72,8 @@ def command(
         if e.filename is None and e.errno == errno.ENOSPC: _mute()
         _end(f"{e.filename or 'a file, or what is printed'}: {e.strerror or e}", 2)
     except (MemoryError, RuntimeError) as e:    # PyTorch says RuntimeError
+        if "DataLoader worker" in str(e):
+            _end("a loading process died; take fewer --workers (--resume goes on with a run)", 2)
         # PyTorch says: "out of memory", "out of shared memory", ...
         full = [f"{a}{b} memory" for a in ("out of", "allocate", "enough") for b in ("", " shared")]
         if isinstance(e, RuntimeError) and not any(words in str(e) for words in full): raise
@@ -120,9 +122,7 @@ def yours(
         raise InputError(f"{what} '{name}': {type(e).__name__}: {e}; {way_out}") from None
 
 # %% ../nbs/foundation/01_core.ipynb #ad1d12c7
-def readable(
-    text: str,      # Holds names of files
-) -> str:
+def readable(text: str) -> str:
     "The text as it can be printed, with a question mark for what is not UTF-8."
     return text.encode("utf-8", "replace").decode()
 
@@ -143,13 +143,12 @@ def must_be_file(
     return Path(path)
 
 # %% ../nbs/foundation/01_core.ipynb #ae6fc95c
-def draft_of(
-    path: Path,     # A file that will be written
-) -> Path:
+def draft_of(path: Path) -> Path:
     "An empty file of a new name beside `path`; what a killed process left an hour ago is removed."
     key = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}"
     for old in path.parent.glob(f"{key}-*.draft"):
-        if time.time() - old.lstat().st_mtime > 3600: old.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):               # another process removed it
+            if time.time() - old.lstat().st_mtime > 3600: old.unlink()
     draft = path.with_name(f"{key}-{secrets.token_hex(8)}.draft")
     os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     return draft

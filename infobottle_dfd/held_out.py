@@ -91,6 +91,8 @@ WIDTH = 128     # Directions of all blocks together
 def directions(block: np.ndarray, train: np.ndarray, width: int) -> tuple[np.ndarray, float]:
     "Leading components of the training rows (b width); the share of the others they hold."
     spread = block[train].std(0)
+    if not spread.any():                                # it says nothing of the training rows
+        return np.zeros((len(block), 1)), 1.
     block = (block - block[train].mean(0)) / np.where(spread > 0, spread, 1)
     width = min(width, block.shape[1], train.sum())
     pca = PCA(width, svd_solver="covariance_eigh").fit(block[train])

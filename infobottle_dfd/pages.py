@@ -153,11 +153,10 @@ def film(
     path: Path,                     # Where; .avi or .mp4
     face: Tensor | None = None,     # Walks from left to right, (c h w) uint8; None: nobody
     frames: int = 24,               # Twelve a second
-    high: int = 180,                # Pixels
-    wide: int = 240,                # Pixels
 ) -> Path:
     "A short film in front of a plain wall, with a key frame every six."
     import av
+    high, wide = 180, 240
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as out:
         stream = out.add_stream("mpeg4" if path.suffix == ".avi" else "libx264", rate=12)

@@ -155,7 +155,8 @@ def train(
     history, at = go_on(out, learner, seal)
     start -= history[-1]["seconds"] if history else 0
     model = DistributedDataParallel(learner, static_graph=True) if many > 1 else learner
-    steps, size = len(plan(sets["train"].y, cfg, 1)), min(cfg.batch, len(sets["train"]))
+    batches = plan(sets["train"].y, cfg, 1)
+    steps, size = len(batches), len(batches[0])
     done = ((at["epoch"] - 1) * steps + at["step"]) * size
     with (no_trace(out), progress(cfg.epochs * steps * size, done, lead) as bar,
           Rest(lambda: keep_last(out, learner, history, at, seal), out, device) as rest):
@@ -169,7 +170,7 @@ def train(
                             "val": first(validate(learner, sets["val"], cfg)),
                             **watch(learner, at["epoch"]),
                             "weight": learner.term_weights(),
-                            "lr": learner.optimizer.param_groups[0]["lr"],
+                            "lr": rate(at["epoch"] * steps - 1, steps, cfg, history),
                             "seconds": round(time.time() - start, 1),
                             "images_per_second": round(speed, 1)})
             at = start_of(at["epoch"] + 1)
@@ -205,20 +206,16 @@ def fit(
     if out is not None and (done := finished(Path(out), cfg, table)):
         return done | {"run": str(out)}
     with Together(cfg) as device, ExitStack() as held:
-        try:
-            return train(cfg, out, device, held, **own)
-        except RuntimeError as e:
-            if "DataLoader worker" not in str(e):
-                raise
-            raise InputError(f"a loading process died ({str(e).splitlines()[0]}); "
-                             "go on with --resume and fewer --workers") from None
+        return train(cfg, out, device, held, **own)
 
 # %% ../nbs/11_training.ipynb #old-names
 main = commands.train
 
 def __getattr__(name: str) -> object:
-    "Names that stood in this module before, such as `PRESETS` and `settings`: now in `commands`."
-    return getattr(commands, name)
+    "Names that stood in this module before: now in `commands`."
+    if name in ("PRESETS", "Train", "settings"):
+        return getattr(commands, name)
+    raise AttributeError(f"module '{__name__}' has no '{name}'")
 
 # %% ../nbs/11_training.ipynb #07-060
 #| eval: false

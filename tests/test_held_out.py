@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 
+from infobottle_dfd.audit import audit
 from infobottle_dfd.core import InputError
 from infobottle_dfd.held_out import as_array, as_blocks, as_codes, deal, directions
 
@@ -58,3 +59,14 @@ def test_what_is_masked_or_complex_is_not_measured():
         with pytest.raises(InputError):
             audit(z, y, **options)
     assert as_numbers([.1, .2], "scores").dtype == float and as_numbers([.1], "scores")[0] == .1
+
+
+def test_a_block_that_says_nothing_in_training_is_idle():
+    "It woke in one face of four hundred: where that face is tested, the training rows are constant."
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 400)
+    z = rng.normal(size=(2, 400, 4))
+    z[0, :, 0] += 2 * y
+    z[1] = 0
+    z[1, 7] = 1
+    assert audit(z, y, shuffles=2).verdict == ["adds", "idle"]

@@ -67,7 +67,7 @@ def cell(
             "parameters": sum(p.numel() for p in detector.parameters()),
             "information": json.loads(history[report["epoch"] - 1])["val"]["information"],
             "config": {k: v for k, v in asdict(cfg).items() if k != "data"},
-            **stamp("ablations", words)}
+            **stamp("ablations", words, load("runs.machine:pick_device")(cfg.device))}
 
 # %% ../../nbs/experiments/02_ablations.ipynb #71fe7c16
 def run(

@@ -87,7 +87,7 @@ class NoisyOr(ForgeryDetector):
 # %% ../../nbs/experiments/08_arms.ipynb #0f3a4102
 class Named(Objective):
     "The cross-entropy of every block on the label of its own clue."
-    reads, fits = ("logits_alone",), ()
+    reads = ("logits_alone",)
 
     def forward(
         self,

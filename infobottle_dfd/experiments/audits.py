@@ -15,12 +15,13 @@ from typing import Literal, get_args
 import numpy as np
 
 from ..audit import audit, gaussian_truth, known
+from ..core import InputError
 from .cells import fill, main, results, stamp
 
 # %% ../../nbs/experiments/05_audits.ipynb #a0630870
-def spread(seed: int, faces: int = 2000, d: int = 512) -> tuple[np.ndarray, np.ndarray, dict]:
+def spread(seed: int, faces: int = 2000) -> tuple[np.ndarray, np.ndarray, dict]:
     "Two blocks (2 b d), labels (b), truth in nats: every feature of the first leans a little."
-    g, truth = np.random.default_rng(seed), gaussian_truth(1.5 ** 2)
+    g, truth, d = np.random.default_rng(seed), gaussian_truth(1.5 ** 2), 512
     y, x = g.integers(0, 2, faces), g.normal(size=(2, faces, d))
     x[0] += 1.5 / d ** .5 * (y[:, None] - .5)
     return x, y, {"together": truth, "alone": [truth, 0.], "added": [truth, 0.]}
@@ -61,7 +62,9 @@ def cell(arm: str, k: int) -> dict:
             "draws": [one(arm, seed) for seed in range(10 * k, 10 * k + 10)]}
 
 def run(args: Audits) -> None:
-    "Make the cells that are not there yet."
+    "Make the cells that are not there yet. InputError for draws that are no tens."
+    if args.draws < 10 or args.draws % 10:
+        raise InputError(f"--draws {args.draws}: they are made by tens; ask for 10, 20, ...")
     fill(args.out or results("audits"), {f"{arm}-{k}": partial(cell, arm, k)
                                          for k in range(args.draws // 10) for arm in args.arms})
 

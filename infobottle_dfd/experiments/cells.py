@@ -123,8 +123,8 @@ def read(
     for path in sorted(folder.glob(pattern)):
         try:
             cells.append(json.loads(path.read_text()))
-            assert {"arm", "seed"} <= {*cells[-1]}
-        except (ValueError, TypeError, AssertionError):
+            if not {"arm", "seed"} <= {*cells[-1]}: raise ValueError
+        except (ValueError, TypeError):
             raise InputError(f"{path}: no cell of an experiment (a JSON object with arm and seed); "
                              "mend it or take it out") from None
     return cells

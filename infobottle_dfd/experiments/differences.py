@@ -6,7 +6,6 @@
 __all__ = ['rim', 'mask_of', 'places', 'rule', 'marked', 'Differences', 'Pair', 'pairs_of', 'likenesses', 'run']
 
 # %% ../../nbs/experiments/13_differences.ipynb #0ca7d256
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,11 +15,12 @@ import torch
 import torch.nn.functional as F
 import tyro
 from einops import rearrange
-from PIL import Image
 
-from ..core import InputError, write, write_json
+from ..core import InputError, write_json
 from .cells import main, results, stamp
-from ..faces.difference import BLUR, LIGHT, TWICE, alike, difference, mark, smooth
+from .real_faces import rows_of
+from ..faces.difference import (BLUR, LIGHT, TWICE, alike, difference, mark,
+                                             save_mask, smooth)
 from ..faces.stills import decode
 
 # %% ../../nbs/experiments/13_differences.ipynb #e8c2c848
@@ -44,10 +44,7 @@ def mask_of(
     side = len(crops[0])
     if (found := mark(*crops, rim(side, side // 14))) is None:
         return ""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    still = Image.fromarray(found.astype(np.uint8) * 255)
-    write(file, lambda p: still.save(p, format="PNG"))
-    return str(file)
+    return str(save_mask(found, file))
 
 
 # %% ../../nbs/experiments/13_differences.ipynb #980c09d1
@@ -107,8 +104,7 @@ def pairs_of(
     args: Differences,      # What is asked for
 ) -> list[Pair]:
     "Pairs of one split. InputError if there are too few."
-    with open(args.pairs, newline="") as file:
-        rows = [r for r in csv.DictReader(file) if r["split"] == args.split]
+    rows = [r for r in rows_of(args.pairs, "split", "fake", "real") if r["split"] == args.split]
     if len(rows) < args.count:
         raise InputError(f"{args.pairs}: {len(rows)} pairs of {args.split}; lower --count")
     drawn = [rows[i] for i in np.random.default_rng(args.seed).permutation(len(rows))[:args.count]]

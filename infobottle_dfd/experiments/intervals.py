@@ -8,14 +8,14 @@ __all__ = ['LAYOUTS', 'scores', 'faces', 'noise', 'bootstrap_auc', 'counted', 'c
 # %% ../../nbs/experiments/06_intervals.ipynb #95fb1d2d
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import norm
 from tqdm import tqdm
 
-from ..core import write_json
-from .cells import main, results, stamp
+from .cells import fill, main, results, stamp
 from ..judging.intervals import difference, interval
 
 # %% ../../nbs/experiments/06_intervals.ipynb #5a0cb7a3
@@ -70,11 +70,10 @@ def bootstrap_auc(
     p: Sequence[float],             # Scores, (b)
     units: Sequence[str | int],     # What is drawn as a whole, (b)
     draws: int = 500,               # How often
-    seed: int = 0,                  # Of the draws
 ) -> np.ndarray:                    # AUC of each draw that has both classes
     "AUC on resampled units; too narrow an interval for few units, kept to be compared with."
     (_, unit), (_, rank) = (np.unique(v, return_inverse=True) for v in (units, p))
-    rng, y, many, aucs = np.random.default_rng(seed), np.asarray(y), unit.max() + 1, []
+    rng, y, many, aucs = np.random.default_rng(0), np.asarray(y), unit.max() + 1, []
     for _ in range(draws):
         weight = np.bincount(rng.integers(0, many, many), minlength=many)[unit]
         real, fake = (np.bincount(rank, weight * (y == k)) for k in (0, 1))
@@ -129,22 +128,20 @@ class Study:
 def run(
     args: Study,            # What was asked for
 ) -> None:
-    "A file for every shape and layout; those that are there are passed over."
-    out = args.out or results("intervals")
-    out.mkdir(parents=True, exist_ok=True)
-    cells = [(s, l) for s in ("binormal", "skewed") for l in LAYOUTS] + [("hidden", "one")]
-    for shape, layout in cells:
-        file = out / f"{shape}-{layout.replace(' ', '-')}.json"
-        if file.exists():
-            continue
+    "A cell for every shape and layout that is not there yet."
+    def cell(shape, layout):
+        "Every AUC and number of units."
         sizes = [(5, 5), (10, 10), (30, 30), (100, 100)]
         sizes += [(5, 100), (100, 5)] * (not layout.startswith("both"))
         rows = [combination(shape, layout, auc, *n, args.draws)
-                for auc in (.75, .96, .99)
-                for n in tqdm(sizes, desc=f"{file.stem} {auc}", disable=None)]
-        write_json(file, {"shape": shape, "layout": layout, "rows": rows,
-                          "seed": "from the settings of each row",
-                          **stamp("intervals", {"draws": args.draws})})
+                for auc in (.75, .96, .99) for n in tqdm(sizes, desc=f"AUC {auc}", disable=None)]
+        return {"arm": f"{shape}, {layout}", "shape": shape, "layout": layout, "rows": rows,
+                "seed": "from the settings of each row",
+                **stamp("intervals", {"draws": args.draws})}
+    asked = [(s, l) for s in ("binormal", "skewed") for l in LAYOUTS] + [("hidden", "one")]
+    fill(args.out or results("intervals"),
+         {f"{s}-{l.replace(' ', '-')}": partial(cell, s, l) for s, l in asked},
+         same={"draws": args.draws})
 
 # %% ../../nbs/experiments/06_intervals.ipynb #4d9749da
 #| eval: false

@@ -19,6 +19,7 @@ from ..explaining import block_maps, influence, inside
 from ..faces.clues import CLUES, ClueFaces
 from ..runs.checkpoint import load_run
 from ..runs.config import Config
+from ..runs.machine import pick_device
 from ..training import fit
 
 # %% ../../nbs/experiments/07_maps.ipynb #0af03381
@@ -80,7 +81,8 @@ def run(
         facts = {k: report[k] for k in ("auc", "auc_per_clue", "epoch")}
         config = {k: v for k, v in asdict(cfg).items() if k != "data"}
         return {"arm": arm, "seed": seed, **facts, **found, "config": config,
-                **stamp("maps", {"arms": arm, "seeds": seed, "images": args.images})}
+                **stamp("maps", {"arms": arm, "seeds": seed, "images": args.images},
+                        pick_device(cfg.device))}
     plan = {f"{arm.replace(' ', '-')}-{seed}": (arm, seed)
             for seed in args.seeds for arm in args.arms}
     fill(args.out or results("maps"), {k: partial(one, k, *v) for k, v in plan.items()},

@@ -48,18 +48,14 @@ def verdicts(
     return {k: float(roc_auc_score(sets[k].y, p(k))) for k in names}
 
 # %% ../../nbs/experiments/09_probes.ipynb #0571871e
-@torch.inference_mode()
 def represented(
-    detector: nn.Module,            # With blocks
+    detector: nn.Module,            # Faces to Outputs
     sets: dict[str, ClueFaces],     # As `judges` draws them
     names: tuple[str, ...],         # Those wanted
     bf16: bool = True,              # As in training
 ) -> dict[str, Tensor]:             # Z of every set, (n b d)
-    "What the blocks say of faces, in evaluation mode."
-    device = next(detector.eval().parameters()).device
-    with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-        said = lambda x: detector.blocks(x.to(device).float() / 255).float().cpu()
-        return {k: torch.cat([said(x) for x in sets[k].x.split(128)], 1) for k in names}
+    "What the blocks say of faces."
+    return {k: score(detector, sets[k], bf16=bf16, z=True).z for k in names}
 
 # %% ../../nbs/experiments/09_probes.ipynb #06f67ca2
 def refitted(
@@ -97,16 +93,14 @@ def nats_of(
     return {k: np.round(found[k], 4).tolist() for k in kept}
 
 # %% ../../nbs/experiments/09_probes.ipynb #329eaa9d
-@torch.inference_mode()
 def alike(
-    detector: nn.Module,    # With blocks and heads
+    detector: nn.Module,    # Faces to Outputs
     x: Tensor,              # Faces, (b c h w) uint8
 ) -> dict[str, list[list[float]]]:      # Two tables, (n n)
     "CKA of every two blocks, and the share of the faces on which they agree."
-    device = next(detector.eval().parameters()).device
-    z = torch.cat([detector.blocks(t.to(device).float() / 255) for t in x.split(100)], 1)
-    says = detector.heads(z)[2].argmax(-1)              # each block's own opinion
-    return {"cka": cka(z).tolist(),
+    out = score(detector, TensorDataset(x, torch.zeros(len(x))), z=True)
+    says = out.logits_alone.argmax(-1)                  # each block's own opinion
+    return {"cka": cka(out.z).tolist(),
             "agreement": (says[:, None] == says[None]).float().mean(-1).tolist()}
 
 # %% ../../nbs/experiments/09_probes.ipynb #6426ca3b

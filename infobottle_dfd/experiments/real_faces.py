@@ -63,9 +63,9 @@ def rows_of(
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file, strict=True))
-        assert rows and all(r.get(c) is not None for r in rows for c in columns)
+        if not rows or any(r.get(c) is None for r in rows for c in columns): raise ValueError
         return rows
-    except (UnicodeDecodeError, csv.Error, AssertionError):
+    except (ValueError, csv.Error):                     # a UnicodeDecodeError is a ValueError
         raise InputError(f"{path}: no CSV in UTF-8 with rows of {', '.join(columns)}; "
                          "mend it, or take it from where the others came") from None
 

@@ -109,10 +109,9 @@ def run(
 # %% ../../nbs/experiments/01_shortcut.ipynb #383280c4
 def settle(
     out: Path,              # Folder of cells
-    near: float = .03,      # How much twice the length may change
 ) -> None:
-    "Say in cells whether they had converged, where others of twice the length exist."
-    weak, groups = lambda c: c["weak"], {}
+    "Say in cells whether twice the length changes them by .03 at most, where others have that."
+    weak, groups, near = lambda c: c["weak"], {}, .03
     for c in (c for c in read(out) if {"split", "augment", "epochs", "weak"} <= c.keys()):
         groups.setdefault((c["arm"], c["split"], c["augment"], c["epochs"]), []).append(c)
     for (arm, split, augment, epochs), short in groups.items():

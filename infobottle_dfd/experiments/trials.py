@@ -34,12 +34,12 @@ def left_off(
     path: Path,             # Of a state, which need not exist
     learner: Learner,       # Changed in place if there is one
     cfg: Config,            # Settings
-) -> tuple[list[dict], dict]:       # Curve, and place in the training
+) -> tuple[list[dict], dict, float]:    # Curve, place in the training, seconds that it took
     "Go on from a state, or begin. InputError if the file is damaged, or of other settings."
     if not path.exists():
-        return [], start_of(1)
+        return [], start_of(1), 0.
     try:
-        saved = read_state(path, {"curve": list, "at": dict, "config": dict})
+        saved = read_state(path, {"curve": list, "at": dict, "config": dict, "seconds": float})
         other = differing(saved["config"], cfg)
         if not other: learner.load(saved)
     except Exception as e:                              # a damaged file can raise anything
@@ -48,7 +48,7 @@ def left_off(
     if other:
         raise InputError(f"{path}: an unfinished trial with other settings ({', '.join(other)}); "
                          "ask for those, delete it, or name another --work")
-    return saved["curve"], saved["at"]
+    return saved["curve"], saved["at"], saved["seconds"]
 
 # %% ../../nbs/experiments/09_trials.ipynb #3c7b671a
 def train(
@@ -58,14 +58,16 @@ def train(
     work: Path,                             # Folder for the state of an unfinished trial
     look: Callable[[], dict[str, float]],   # Numbers of now
     every: int = 3,                         # Epochs between two looks
-) -> list[dict]:                            # Epoch, mean loss terms, looks
+) -> tuple[list[dict], float]:     # Epoch, mean loss terms, looks; seconds, with earlier processes'
     "Train to the last epoch; goes on if `work` holds a state."
     work.mkdir(parents=True, exist_ok=True)
-    path = work / "last.pt"
-    curve, at = left_off(path, learner, cfg)
+    start, path = time.time(), work / "last.pt"
+    curve, at, before = left_off(path, learner, cfg)
+    spent = lambda: before + time.time() - start
     def keep():
         "Between two steps."
-        state = {**learner.state(), "curve": curve, "at": at, "config": asdict(cfg)}
+        state = {**learner.state(), "curve": curve, "at": at, "config": asdict(cfg),
+                 "seconds": spent()}
         write(path, lambda p: torch.save(state, p))
     with Rest(keep, work, torch.device("cpu")) as rest:     # the learner is its own model: no DDP
         while at["epoch"] <= cfg.epochs:
@@ -74,7 +76,7 @@ def train(
                 curve.append({"epoch": at["epoch"], "terms": terms, **look()})
             at = start_of(at["epoch"] + 1)
             keep()
-    return curve
+    return curve, spent()
 
 # %% ../../nbs/experiments/09_trials.ipynb #472a090a
 def trial(
@@ -89,10 +91,10 @@ def trial(
 ) -> dict[str, object]:             # The cell
     "Train an arm, judge its last epoch."
     torch.set_num_threads(1)                            # two trials at a time fill two cores
-    start, learner = time.time(), make_arm(arm, cfg)
+    learner = make_arm(arm, cfg)
     data = faces_of(split, cfg.images, cfg.size, cfg.seed, pairs, learner.objective.marks, masks)
     look = lambda: rounded(verdicts(learner.detector, sets, WEAK, cfg.bf16))
-    curve = train(learner, WithClues(data) if arm == "named" else data, cfg, work, look)
+    curve, spent = train(learner, WithClues(data) if arm == "named" else data, cfg, work, look)
     names = (*CLUES, "split")
     auc = rounded(verdicts(learner.detector, sets, names, cfg.bf16))
     z = represented(learner.detector, sets, ("fit", *names), cfg.bf16)
@@ -107,5 +109,5 @@ def trial(
             "converged": None, "curve": curve,
             "judged": len(sets["split"]), "images": cfg.images, "size": cfg.size,
             "batch": cfg.batch, "lr": cfg.lr, "dropout": cfg.dropout, "bf16": cfg.bf16,
-            "n": cfg.n, "d": cfg.d, "seconds": round(time.time() - start, 1),
+            "n": cfg.n, "d": cfg.d, "seconds": round(spent, 1),
             **stamp("shortcut", words, next(learner.parameters()).device)}

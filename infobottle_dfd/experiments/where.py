@@ -124,7 +124,8 @@ def cell(args: Where, seed: int) -> dict[str, object]:
     found = located(learner.detector.eval(), learner.objective, data, draw(9),
                     {clue: draw(k, only=clue) for k, clue in enumerate(CLUES)})
     words = {"seeds": seed, "epochs": args.epochs, "images": args.images, "judged": args.judged}
-    return {"arm": "places", "seed": seed, **found, **stamp("where", words)}
+    device = next(learner.parameters()).device
+    return {"arm": "places", "seed": seed, **found, **stamp("where", words, device)}
 
 def run(args: Where) -> None:
     "Fill the grid."

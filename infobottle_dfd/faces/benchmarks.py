@@ -66,20 +66,19 @@ def read_any(
 # %% ../../nbs/faces/13_benchmarks.ipynb #06-012
 def with_val(
     found: Found,       # Of a reader
-    seed: int = 0,      # Of the cut
 ) -> Found:
     "The same with a validation set, cut from train, and with a warning for leaks."
     rows, notes = found.rows, [*found.notes]
     train = [r for r in rows if r.split == "train"]
     if train and not any(r.split == "val" for r in rows):
-        part, sizes = cut(train, {"val": .15}, seed), np.bincount(groups(train)).tolist()
+        part, sizes = cut(train, {"val": .15}), np.bincount(groups(train)).tolist()
         held, fakes = set(part["val"]), sum(r.label for r in part["val"])
         largest = ", ".join(map(str, sorted(sizes, reverse=True)[:4]))
         among = (f"train's {len(sizes)} connected groups of people and videos "
                  f"(rows of the largest: {largest})")
         if {r.label for r in held} == {r.label for r in part["train"]} == {0, 1}:
             rows = [r._replace(split="val") if r in held else r for r in rows]
-            notes.append(f"val: {len(held) - fakes} real and {fakes} fake, cut with seed {seed} "
+            notes.append(f"val: {len(held) - fakes} real and {fakes} fake, cut with seed 0 "
                          f"from {among}")
         else:
             notes.append(f"warning: no val with both classes can be cut from {among}; "

@@ -7,15 +7,13 @@ __all__ = ['Box', 'LOOKS', 'WANTED', 'session', 'look_at', 'retinaface', 'Detect
            'crop']
 
 # %% ../../nbs/faces/16_detector.ipynb #fd0a2ab7
-import importlib
-import sys
 from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 from PIL import Image
 
-from ..core import InputError
+from ..core import InputError, yours
 from .packets import extra
 
 # %% ../../nbs/faces/16_detector.ipynb #06-024
@@ -88,15 +86,9 @@ def load_detector(
     if name == "retinaface":
         session()
         return retinaface
-    if "" not in sys.path:
-        sys.path.insert(0, "")                          # a module in the current folder
-    try:
-        module, _, function = name.partition(":")
-        own = getattr(importlib.import_module(module), function)
-        if not callable(own):
-            raise TypeError(f"{function} is no function")
-    except (Exception, SystemExit) as e:                # importing runs somebody's code
-        raise InputError(f"detector '{name}': {e}; {WANTED}") from None
+    own = yours(name, "detector", WANTED)
+    if not callable(own):
+        raise InputError(f"detector '{name}': is no function; {WANTED}")
     return guarded(own, name)
 
 # %% ../../nbs/faces/16_detector.ipynb #06-035

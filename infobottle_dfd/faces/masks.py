@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from ..commands import Prepare
-from ..core import InputError, write
+from ..core import InputError
 from .cutting import cut_out, stamp
 from .detector import crop
-from .difference import mark, outside
+from .difference import mark, outside, save_mask
 from .manifest import Face
 from .readers import kind
 from .stills import decode
@@ -81,10 +80,7 @@ def draw_masks(
                     no_mask(done, "its source shows something else around the face")
                     continue
                 file = (args.out / "masks" / Path(name).relative_to("faces")).with_suffix(".png")
-                file.parent.mkdir(parents=True, exist_ok=True)
-                still = Image.fromarray(found.astype(np.uint8) * 255)
-                write(file, lambda p: still.save(p, format="PNG"))
-                done["masks"][k] = file.relative_to(args.out).as_posix()
+                done["masks"][k] = save_mask(found, file).relative_to(args.out).as_posix()
                 done["marked"][k] = round(float(found.mean()), 4)
     except InputError:
         pass                                            # what could not be shown is in `todo`

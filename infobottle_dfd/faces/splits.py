@@ -68,15 +68,14 @@ def cut(
 def with_splits(
     rows: list[Face],           # Rows, with or without splits
     source: str | Path,         # Where they came from, for messages
-    seed: int = 0,              # Of the cut
 ) -> dict[str, list[Face]]:     # "train", "val", "test" -> rows
     "Rows by split; none, or no val, are cut. InputError if train or val lacks a class."
     if rows[0].split:
         parts = {s: [r for r in rows if r.split == s] for s in ("train", "val", "test")}
     else:
-        parts = cut(rows, {"val": .15, "test": .15}, seed)
+        parts = cut(rows, {"val": .15, "test": .15})
     if not parts["val"] and parts["train"]:
-        parts |= cut(parts["train"], {"val": .15}, seed)
+        parts |= cut(parts["train"], {"val": .15})
     for name, part in parts.items():
         if name == "test" and not part:
             continue

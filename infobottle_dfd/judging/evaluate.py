@@ -60,7 +60,8 @@ def of_split(
     if split not in ("train", "val", "test", "all"):
         raise InputError(f"unknown split '{split}'; choose train, val, test or all")
     rule = "as its manifest says" if rows[0].split else "it has no splits: all of it"
-    if home and split != "all" and not rows[0].split:
+    own = {r.split for r in rows} & ({split} if split == "test" else {"val"})
+    if home and split != "all" and not own:
         rule = "cut as in training"
         rows = [r._replace(split=s) for s, part in with_splits(rows, source).items() for r in part]
     if split != "all" and rows[0].split:

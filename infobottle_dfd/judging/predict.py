@@ -19,6 +19,7 @@ from ..commands import Predict, Prepare
 from ..core import (InputError, Report, must_be_picture, must_have_folder, readable,
                                  save_picture, write_json)
 from ..explaining import block_maps, grid, picture
+from ..faces.cutting import must_lie
 from ..faces.detector import load_detector
 from ..faces.folders import is_video
 from ..faces.tracks import bursts
@@ -98,14 +99,11 @@ def check(
         must_be_picture(args.picture)
     if args.faces not in ("all", "largest"):
         raise InputError(f"unknown faces '{args.faces}'; choose all or largest")
-    if args.frames is not None and not 1 <= args.frames <= 10 ** 6:
-        raise InputError(f"frames is {args.frames}; it must be at least 1 and at most 1000000")
+    must_lie(args, ("frames", "margin"))
     if args.every is not None and not .001 <= args.every <= 1e6:
         raise InputError(f"every is {args.every}; it must be from 0.001 to 1000000 seconds")
     if args.every and args.frames:
         raise InputError("--every and --frames both say how many frames are taken; give one")
-    if args.margin is not None and not -.5 < args.margin <= 10:
-        raise InputError(f"margin is {args.margin}; it must be above -0.5 and at most 10")
 
 # %% ../../nbs/judging/07_predict.ipynb #8fe14cf9
 class Answer(NamedTuple):

@@ -203,7 +203,6 @@ def no_trace(
     except (InputError, OSError):                           # bad input, a full disk
         if world()[0] == 0 and not any((out / f).exists() for f in ("last.pt", "best.pt")):
             (out / "config.json").unlink(missing_ok=True)
-            if not any(out.iterdir()): out.rmdir()
         raise
 
 # %% ../../nbs/runs/05_checkpoint.ipynb #05-033
@@ -224,7 +223,8 @@ def load_run(
     saved = read_best(run)
     cfg = Config(**saved["config"])
     try:
-        detector = (InBfloat16 if cfg.bf16 else ForgeryDetector)(cfg.n, cfg.d, cfg.backbone)
+        detector = (InBfloat16 if cfg.bf16 else ForgeryDetector)(cfg.n, cfg.d, cfg.backbone,
+                                                                 size=cfg.size)
         detector.load_state_dict(saved.pop("model"))
         if "objective" in saved:                        # its heads say where
             (asked := objective_of(cfg, old=True)).meet(detector, cfg.size, cfg.data is None)

@@ -53,11 +53,12 @@ def some(
     cfg: Config,            # Settings
 ) -> list[Face]:
     "A fixed share, by people; by video where swaps tie them all. InputError if a class is gone."
-    for tied in (rows, [r._replace(identity="") for r in rows]):
+    people = {r._replace(identity=""): r for r in rows}
+    for tied in (rows, [*people]):
         used = cut(tied, {"used": cfg.share}, cfg.seed)["used"]
         if {r.label for r in used} == {0, 1} and .5 <= len(used) / (cfg.share * len(rows)) <= 2:
             break
     if {r.label for r in used} != {0, 1}:
         raise InputError(f"{cfg.data}: a share of {cfg.share} of {len(rows)} faces holds one class "
                          "or none; raise --share")
-    return used
+    return [people.get(r, r) for r in used]

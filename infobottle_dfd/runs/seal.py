@@ -55,8 +55,9 @@ def known(
     cfg: Config,                    # Settings
     sets: dict[str, Dataset],       # "train", "val", ...
 ) -> dict[str, object]:             # Goes into best.pt
-    "What a run is trained on; empty for drawn faces and for data that are no files."
-    if cfg.data is None or not all(isinstance(part, FaceFiles) for part in sets.values()):
+    "What a run is trained on; empty for drawn faces, and for data that `make_data` did not number."
+    numbered = lambda part: isinstance(part, FaceFiles) and part.pixels is not None
+    if cfg.data is None or not all(numbered(part) for part in sets.values()):
         return {}
     rows = [r for name in ("train", "val") for r in sets[name].rows]
     # one line a face: set, number of its pixels, label, and number of its mask where it has one

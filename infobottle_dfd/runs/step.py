@@ -55,10 +55,9 @@ def lr_at(
     step: int,          # From 0
     total: int,         # Steps of the whole run
     peak: float,        # Highest rate
-    warm: float = .1,   # Share of the run that warms up
 ) -> float:
-    "Linear warm-up, then cosine to zero."
-    t = (step + 1) / max(total, 1)
+    "Linear warm-up over a tenth of the run, then cosine, to zero in the last step."
+    t, warm = (step + 1) / max(total, 1), .1
     return peak * (t / warm if t < warm else .5 * (1 + math.cos(math.pi * (t - warm) / (1 - warm))))
 
 # %% ../../nbs/runs/03_step.ipynb #07-014
@@ -67,11 +66,10 @@ def mix(
     y: Tensor,          # Labels, (b)
     alpha: float,       # Of the Beta distribution
     *also: Tensor,      # More of the same faces, (b ...)
-    k: int = 2,         # Classes
 ) -> tuple[Tensor, ...]:        # Blended faces, labels as opinions (b k), and the rest
     "Blend every face with one drawn from the batch, all in one proportion."
     share = torch.distributions.Beta(alpha, alpha).sample().item()
-    other, y = torch.randperm(len(x), device=x.device), F.one_hot(y, k).float()
+    other, y = torch.randperm(len(x), device=x.device), F.one_hot(y, 2).float()
     return tuple(share * t + (1 - share) * t[other] for t in (x, y, *also))
 
 # %% ../../nbs/runs/03_step.ipynb #07-017
@@ -83,7 +81,8 @@ def everyone(
     rank, many = world()
     if many == 1:
         return t
-    dist.all_gather(parts := [torch.empty_like(t) for _ in range(many)], t.detach().contiguous())
+    own = t.detach().contiguous()
+    dist.all_gather(parts := [torch.empty_like(own) for _ in range(many)], own)
     parts[rank] = t.detach() + many * (t - t.detach())     # the value of t, many times its gradient
     return torch.cat(parts, dim)
 

@@ -1,6 +1,9 @@
 """Draws with a known truth, audited: what a cell keeps, and that a grid begins where it stopped."""
 import json
 
+import pytest
+
+from infobottle_dfd.core import InputError
 from infobottle_dfd.experiments import audits
 
 
@@ -19,3 +22,6 @@ def test_what_is_there_is_not_drawn_again(tmp_path, monkeypatch):
         audits.run(audits.Audits(("few",), 20, tmp_path))
     assert drawn == [("few", seed) for seed in range(20)]
     assert sorted(p.name for p in tmp_path.glob("*.json")) == ["few-0.json", "few-1.json"]
+    for draws in (5, 15, 0, -10):                           # made nothing, or fewer, and said nothing
+        with pytest.raises(InputError, match="ask for 10, 20"):
+            audits.run(audits.Audits(("few",), draws, tmp_path))

@@ -55,3 +55,6 @@ def test_the_command(pairs, tmp_path):
     assert len(right) == len(other) == 10 and 0 < len(same) <= 10 and min(right) == 1 > max(other)
     with pytest.raises(InputError, match="12 pairs of train; lower --count"):
         run(Differences(tmp_path / "pairs.csv", out=tmp_path / "out.json"))
+    (tmp_path / "other.csv").write_text("fake,real\na.png,b.png\n")
+    with pytest.raises(InputError, match="no CSV in UTF-8 with rows of split, fake, real"):
+        run(Differences(tmp_path / "other.csv", out=tmp_path / "out.json"))

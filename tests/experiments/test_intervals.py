@@ -2,8 +2,10 @@
 import json
 
 import numpy as np
+import pytest
 
 from helpers import ROOT
+from infobottle_dfd.core import InputError
 from infobottle_dfd.experiments.intervals import LAYOUTS, Study, combination, faces, run, scores
 
 
@@ -29,6 +31,8 @@ def test_what_is_there_is_passed_over(tmp_path, monkeypatch):
     kept = {p: p.stat().st_mtime_ns for p in tmp_path.iterdir()}
     run(Study(3, tmp_path))
     assert len(kept) == 11 and kept == {p: p.stat().st_mtime_ns for p in tmp_path.iterdir()}
+    with pytest.raises(InputError, match="--draws"):        # files of other draws are no cells of this study
+        run(Study(4, tmp_path))
 
 
 def test_stored_intervals_hold():

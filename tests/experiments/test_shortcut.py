@@ -90,7 +90,8 @@ def test_a_state_of_other_settings_is_not_gone_on_with(tmp_path):
     from infobottle_dfd.runs.config import Config
     few = Config(images=32, size=32, n=2, d=8, epochs=1, batch=16)
     faces = faces_of("plain", 32, 32, 0, False, False)
-    train(make_arm("sd", few), faces, few, tmp_path, dict)
+    first = train(make_arm("sd", few), faces, few, tmp_path, dict)[1]
+    assert train(make_arm("sd", few), faces, few, tmp_path, dict)[1] > first        # the seconds of all processes
     for more in (dict(images=64), dict(epochs=2), dict(dropout=.5)):
         cfg = Config(**{**vars(few), **more})
         with pytest.raises(InputError, match=f"other settings \\({next(iter(more))}\\)"):

@@ -28,6 +28,18 @@ def test_data_without_a_test_split(call, face_folder, tmp_path):
     one_sentence(*call("evaluate", "--data", face_folder, "--json", tmp_path), "is a folder; name a file")
 
 
+def test_a_val_that_training_cut_is_judged_as_val(call, face_folder, tmp_path):
+    "Train and test are listed, val is not: evaluation cuts the same one."
+    faces = sorted(face_folder.rglob("*.png"))
+    lines = "".join(f"{p},{int(p.parent.name == 'fake')},{'test' if i % 5 == 0 else 'train'},,,\n" for i, p in enumerate(faces))
+    (tmp_path / "two.csv").write_text(HEADER + lines)
+    assert call("train", "--data", "two.csv", "--out", "run", *TRAIN)[0] == 0
+    seen = torch.load("run/best.pt", weights_only=True)["seen"]
+    for split in ("train", "val"):
+        status, out, err = call("evaluate", "--run", "run", "--data", "two.csv", "--split", split, "--json", f"{split}.json")
+        assert status == 0 and json.loads(Path(f"{split}.json").read_text())["images"] == len(seen[split]), err
+
+
 def test_drawn_faces_are_no_photographs(call, face_folder):
     assert call("train", "--images", 64, *TRAIN)[0] == 0
     for command in (("evaluate", "--data", face_folder), ("predict", next((face_folder / "real").iterdir()), "--crops")):

@@ -15,7 +15,10 @@ import torch
 
 from helpers import ENV, TORCHRUN, TRAIN, many_rows, same, same_last, train
 from infobottle_dfd import training
+from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.manifest import listing, read_faces
+from infobottle_dfd.faces.pictures import FaceFiles
+from infobottle_dfd.faces.splits import with_splits
 from infobottle_dfd.runs import checkpoint as survival
 from infobottle_dfd.runs.checkpoint import load_run
 from infobottle_dfd.runs.config import Config, saved_settings
@@ -297,3 +300,39 @@ def test_a_last_state_that_is_gone_begins_nothing_anew(tmp_path, face_folder, mo
     with pytest.raises(training.InputError, match="last.pt: is gone, but not its epochs"):
         fit(cfg, tmp_path / "a")
     assert (tmp_path / "a/best.pt").read_bytes() == before and (tmp_path / "a/config.json").exists()
+
+
+def test_an_epoch_that_was_cut_after_its_last_step_tells_its_rate(few_faces, tmp_path, monkeypatch):
+    "What goes on takes no step in it, and wrote the highest rate."
+    cfg, whole, steps = Config(images=64, size=32, n=2, d=8, epochs=3, batch=16, lr=.01), training.Learner.step, []
+    rates = lambda out: [json.loads(line)["lr"] for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+    def step(self, total, lr):
+        whole(self, total, lr)
+        steps.append(lr)
+        if len(steps) == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+    training.fit(cfg, tmp_path / "whole")
+    monkeypatch.setattr(training.Learner, "step", step)
+    with pytest.raises(InputError, match="everything is saved"):
+        training.fit(cfg, tmp_path / "cut")
+    assert torch.load(tmp_path / "cut/last.pt", weights_only=True)["at"]["epoch"] == 1
+    training.fit(cfg, tmp_path / "cut")
+    assert rates(tmp_path / "cut") == rates(tmp_path / "whole") and len(steps) == 12
+
+
+def test_data_of_your_own_need_no_numbers(few_faces, face_folder, tmp_path):
+    "FaceFiles handed to `fit` without the numbers of their pixels: the run opens, and says nothing of what it has seen."
+    rows = read_faces(face_folder)
+    sets = {name: FaceFiles(part, 32) for name, part in with_splits(rows, face_folder).items()}
+    report = training.fit(Config(data=str(face_folder), size=32, n=2, d=8, epochs=1, batch=8), tmp_path / "a", sets=sets)
+    assert report["images"] == len(sets["test"]) and "seen" not in load_run(tmp_path / "a")[1]
+
+
+@pytest.mark.slow
+def test_a_network_that_is_built_for_its_size_is_loaded(tmp_path):
+    "ViT's positions are as many as the face has patches."
+    cfg = Config(backbone="vit_b_32", images=32, size=64, n=1, mode="cross-entropy", epochs=1, batch=16)
+    report = training.fit(cfg, tmp_path / "a")
+    detector, _ = load_run(tmp_path / "a")
+    assert report["epoch"] == 1 and detector(torch.rand(2, 3, 64, 64)).logits_global.shape == (2, 2)

@@ -26,6 +26,13 @@ def test_a_share_keeps_people_whole():
     assert 40 <= len(used) <= 160 and len(used) == sum(r.identity in people for r in rows)
 
 
+def test_swaps_that_tie_everybody_keep_their_people():
+    "A ring of swaps is cut by films, and every row still says whose face it is."
+    rows = [Face(Path(f"{i}.png"), i % 2, "train", f"clip {i}", f"p{i // 2}" + f"+p{(i // 2 + 1) % 50}" * (i % 2)) for i in range(100)]
+    used = some(rows, Config(data="x.csv", share=.2))
+    assert 10 <= len(used) <= 40 and {*used} <= {*rows} and all(r.identity for r in used)
+
+
 def test_a_share_without_a_class_is_refused():
     rows = [Face(Path(f"{i}.png"), i % 2, "train", "one film") for i in range(40)]
     with pytest.raises(InputError, match="raise --share"):

@@ -8,11 +8,9 @@ import sys
 import pytest
 import torch
 
-from helpers import one_sentence
+from helpers import TRAIN, one_sentence
 from infobottle_dfd import training
-from infobottle_dfd.runs.config import Config
 from infobottle_dfd.runs.machine import pick_device
-from infobottle_dfd.training import fit
 
 
 def test_no_gpu(call, run_folder, face_folder):
@@ -22,15 +20,16 @@ def test_no_gpu(call, run_folder, face_folder):
         one_sentence(*call(*command, "--device", "cuda"), "PyTorch sees no GPU here; use --device cpu")
 
 
-def test_a_loading_process_that_dies(tmp_path, face_folder, monkeypatch):
+def test_a_loading_process_that_dies(call, run_folder, face_folder, monkeypatch):
+    "In training and in evaluation: one sentence."
     load = training.FaceFiles.__getitem__
     def die(self, i):
         if torch.utils.data.get_worker_info() is not None:
             os.kill(os.getpid(), signal.SIGKILL)
         return load(self, i)
     monkeypatch.setattr(training.FaceFiles, "__getitem__", die)
-    with pytest.raises(training.InputError, match="a loading process died"):
-        fit(Config(data=str(face_folder), size=32, n=2, d=8, epochs=1, batch=8, workers=1), tmp_path / "a")
+    one_sentence(*call("train", "--data", face_folder, *TRAIN, "--workers", 1), "a loading process died; take fewer --workers")
+    one_sentence(*call("evaluate", "--data", face_folder, "--run", run_folder, "--workers", 1), "a loading process died; take fewer --workers")
 
 
 def test_a_picture_that_breaks_during_the_run(tmp_path, face_folder):
