@@ -152,9 +152,10 @@ def audit(
 ) -> Audit:
     "What every block knows, alone and beside the others. InputError for what cannot be measured."
     z, unit = as_blocks(z), _nats(base)
-    if not all(isinstance(v, int | np.integer) and v >= 0 for v in (folds, shuffles, seed or 0)):
+    if not all(isinstance(v, int | np.integer) and 0 <= v < 2 ** 32
+               for v in (folds, shuffles, seed or 0)):
         raise InputError(f"folds, shuffles and seed are {folds}, {shuffles} and {seed}; "
-                         "write whole numbers")
+                         "write whole numbers, below 2**32")
     n, b, g = len(z), len(z[0]), np.random.default_rng(seed)
     y = as_codes(y, b, "y")
     groups = np.arange(b) if groups is None else as_codes(groups, b, "groups")

@@ -95,6 +95,7 @@ class Train:
 def _resumed(
     ask: Callable,              # Reads the command line, given a `default`
     out: Path | None,           # Folder of the run
+    mode: str,                  # As the command line has it
 ) -> tuple[Config, Path]:       # Its settings, and the folder
     "Settings of a run that goes on. InputError if there is none, or others are asked for."
     if out is None:
@@ -102,6 +103,9 @@ def _resumed(
     saved = saved_settings(out)                         # the run's own, but for what is given
     if saved is None:
         raise InputError(f"{out}: no run to resume (config.json is missing)")
+    if ":" in saved.mode and mode != saved.mode:        # else whoever made the folder runs code
+        raise InputError(f"{out}: its config.json names code of its own, which a run folder may "
+                         f"not; if it is yours, add --mode {saved.mode}")
     asked = anywhere(ask(default=Train(saved, out, True)).config)
     for k in differing(asdict(saved), asked)[:1]:
         raise InputError(f"--{k.replace('_', '-')} {getattr(asked, k)} differs from the run's own "
@@ -118,7 +122,7 @@ def settings(
     ask = partial(tyro.cli, Train, prog="infobottle-train", args=argv)
     args = ask(default=Train(PRESETS[preset]))
     if args.resume:
-        return _resumed(ask, args.out)
+        return _resumed(ask, args.out, args.config.mode)
     if args.config.data is None and preset == "subset":     # drawn faces: all of them
         args = ask(default=Train(replace(PRESETS[preset], share=1.)))
     elif args.config.data is None and preset != "toy":
@@ -146,7 +150,9 @@ class Evaluate:
     "Evaluate trained detectors: AUC with interval, accuracy, log-loss, EER, AP; frames and videos."
     data: tuple[Path, ...]          # Manifests, or folders with real/ and fake/; several: a table
     run: tuple[Path, ...] = ()      # Run folders, several: a table; none: the newest under runs/
-    split: str = "test"             # train, val, test, or all; data without splits is taken whole
+    # train, val, test, all, or unseen: all but the faces of the run's own training; data without
+    # splits is taken whole
+    split: str = "test"
     real_from: Path | None = None   # Set whose real faces take the place of the data's own
     json: Path | None = None        # Also write the report here
     picture: Path | None = None     # Also draw AUCs and intervals here (PNG, PDF, SVG)

@@ -54,6 +54,7 @@ def command(
     "Run a command; bad input is one sentence on stderr and status 2; status 1: not all was done."
     for name in ("stdout", "stderr"):           # closed: Python has None, and libraries write to it
         setattr(sys, name, getattr(sys, name) or open(os.devnull, "w"))
+        if fit := getattr(getattr(sys, name), "reconfigure", None): fit(errors="replace")
     try:
         if report := run():
             print(readable(report.text))
@@ -161,7 +162,7 @@ def write(
     "Write a file completely or not at all; a pipe or a device is written into as it is."
     real, draft = Path(os.path.realpath(path)), None
     try:
-        if real.exists() and not real.is_file():
+        if path.exists() and not path.is_file():        # /dev/stdout leads to a pipe
             put(path)
         else:
             put(draft := draft_of(real))

@@ -190,3 +190,10 @@ except KeyboardInterrupt: print("and heard")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert done.stdout.split("\n") == ["whole", "and heard", ""], done
+
+
+def test_streams_that_lead_elsewhere(tmp_path):
+    "What /dev/stdout names is a pipe or a file; a terminal of another alphabet gets question marks."
+    code = "import sys; from pathlib import Path; from infobottle_dfd.core import Report, command, write_json; write_json(Path('/dev/stdout'), [1]); command(lambda: Report('0.1 ± 0.2'))"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": "ascii"}, check=True)
+    assert done.stdout.split() == [b"[", b"1", b"]", b"0.1", b"?", b"0.2"]

@@ -50,16 +50,16 @@ def cell(
     run: Path,                  # Run folder, gone on with if it is one
     words: dict[str, object],   # What the command was told, by option
 ) -> dict[str, object]:         # The cell; numbers are of videos where a set has several frames
-    "Train on one set; test on its own test split, and on all of every other."
+    "Train on one set; test on its own test split, and on all of every other that it has not seen."
     report = load("training:fit")(cfg, run)
     judge = lambda which, split: load("judging.evaluate:evaluate")(
         Evaluate(which, (run,), split=split, device=cfg.device, workers=cfg.workers))
     others = tuple(path for name, path in sets.items() if name != row)
-    judged = judge((sets[row],), "test") + (judge(others, "all") if others else [])
+    judged = judge((sets[row],), "test") + (judge(others, "unseen") if others else [])
     names = [row, *(name for name in sets if name != row)]
     kept = ("auc", "auc_95", "eer", "log_loss", "accuracy_at_val_threshold", "groups", "drawn")
-    tested = {name: {k: r.get("video", r)[k] for k in kept} | {"frame_auc": r["auc"]}
-              for name, r in zip(names, judged)}
+    tested = {name: {k: r.get("video", r)[k] for k in kept} | {k: r[k] for k in ("overlap",)}
+                    | {"frame_auc": r["auc"]} for name, r in zip(names, judged)}
     config = asdict(cfg) | {"data": row, "weights": cfg.weights and Path(cfg.weights).name}
     return {"arm": cfg.mode, "seed": cfg.seed, "trained_on": row, "epoch": report["epoch"],
             "epochs": report["epochs"], "val_auc": report["val_auc"], "tested": tested,
@@ -77,6 +77,9 @@ def run(
         raise InputError(f"{args.faces}: no NAME/manifest.csv for NAME of {', '.join(SETS)}; "
                          "make one with infobottle-prepare BENCHMARK FACES/NAME")
     must_know(args.rows, sets)
+    for name, path in sets.items():                     # what cannot be judged is said at once
+        rows = load("faces.manifest:read_faces")(path)
+        if name in (args.rows or sets): load("judging.evaluate:chosen")(rows, path, "test", True)
     words = {"mode": args.mode, "preset": args.preset, "device": args.device}
     def one(name, row, seed):
         "One cell."

@@ -40,10 +40,10 @@ def name_of(
         raise InputError(f"group-by '{group_by}' is no regular expression ({e}); "
                          "write none, stem, folder, or one that is") from None
     group = 1 if found and found.re.groups else 0
-    if not found or not found[group]:
+    if not found or not (found[group] or "").strip("/"):
         raise InputError(f"{file}: group-by '{group_by}' matches nothing in it; "
                          "it must match every picture")
-    return found[group]
+    return found[group].strip("/")
 
 # %% ../../nbs/faces/03_folders.ipynb #77bf0958
 PICTURES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")

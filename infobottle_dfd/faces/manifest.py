@@ -123,7 +123,9 @@ def read_folder(
                         if not f.name.lower().endswith(suffixes))
         of = videos(home, [f for f in files if f.name.lower().endswith(suffixes)], group_by)
         flat += sum(f.parent == home and "#" in v for f, v in of.items())
-        rows += [Face(f, label, split, (home.relative_to(path) / v).as_posix())
+        # a folder that is called clip#2 is a film, no second person of clip: see `film`
+        whole = lambda v: v + "#0" * bool(re.search(r"#\d+$", v))
+        rows += [Face(f, label, split, whole((home.relative_to(path) / v).as_posix()))
                  for f, v in of.items()]
     if flat:
         count = len({r.video for r in rows if "#" in r.video})
@@ -185,7 +187,10 @@ def read_faces(
         raise InputError(f"{source}: no {'fake' if 1 in absent else 'real'} pictures; "
                          "both classes are needed, real/ (label 0) and fake/ (label 1)"
                          + ", or infobottle-evaluate --real-from ANOTHER" * (0 in absent))
-    if gone := [r.path for r in rows if not r.path.is_file()]:
+    people, films = ({getattr(r, k) for r in rows if r.film != r.video} for k in ("video", "film"))
+    if people and not whole and not (source.parent / "prepare.json").exists():
+        say(f"{len(people)} names of videos end in # and a number: people of {len(films)} films")
+    if gone := [r.path for r in rows if not os.path.isfile(r.path)]:
         raise InputError(f"{gone[0]}: no such file, though {source} lists it "
                          f"({len(gone)} of {len(rows)} are missing)")
     if twice := must_be_distinct(rows, source):

@@ -137,6 +137,9 @@ def check_masks(
     def one(r: Face) -> int:
         "Of one row."
         x = pixels(r.mask, "black") if r.mask else torch.zeros(1, 1, 1)
+        if x.max() == 1:
+            raise InputError(f"{r.mask}: its lightest pixel is 1 of 255, and a mask is 255 where a "
+                             "face is forged; multiply it by 255")
         if not (x > 127).any():
             return 0
         if not r.label:

@@ -19,15 +19,15 @@ from ..core import InputError, must_be_file
 # %% ../../nbs/faces/06_stills.ipynb #9ab38a49
 def eight_bits(
     picture: Image.Image,                   # Of any mode
-    tags: Mapping[int, object] = {},        # Of a TIFF: 262, which number is white; 339, its kind
+    tags: Mapping[int, object] = {},        # Of a TIFF: 258, bits; 262, white; 339, its kind
     paper: str = "white",                   # Or "black", of masks: what shows where it is clear
 ) -> Image.Image:                           # RGB
     "The picture with eight bits a channel. InputError for numbers whose white is unknown."
     if picture.mode.startswith("I;16"):
-        grey = np.asarray(picture).astype(np.uint32)
-        grey = 65535 - grey if tags.get(262) == 0 else grey
-        grey[grey == picture.info.get("transparency", -1)] = 65535 * (paper == "white")
-        picture = Image.fromarray(((grey + 128) // 257).astype(np.uint8))
+        grey, top = np.asarray(picture).astype(np.uint32), 2 ** int(np.max(tags.get(258, 16))) - 1
+        grey = top - grey if tags.get(262) == 0 else grey
+        grey[grey == picture.info.get("transparency", -1)] = top * (paper == "white")
+        picture = Image.fromarray(((255 * grey + top // 2) // top).astype(np.uint8))
     if picture.mode in ("I", "F") or 2 in np.atleast_1d(tags.get(339, 1)):
         raise InputError("its pixels are 32-bit numbers, or signed ones, and which of them is "
                          "white it does not say; save it with 8 bits a channel")

@@ -53,25 +53,27 @@ def origin(
 def of_split(
     rows: list[Face],           # All that a set holds
     source: Path,               # The set, for messages
-    split: str,                 # train, val, test or all
+    split: str,                 # train, val, test, all or unseen
     home: bool,                 # Whether the detector was trained on it
 ) -> tuple[list[Face], str]:    # The rows of a split; by what rule
     "A split as a set has it. InputError for a split of another name."
-    if split not in ("train", "val", "test", "all"):
-        raise InputError(f"unknown split '{split}'; choose train, val, test or all")
+    if split not in ("train", "val", "test", "all", "unseen"):
+        raise InputError(f"unknown split '{split}'; choose train, val, test, all or unseen")
+    if split in ("all", "unseen"):
+        return rows, "all of it"
     rule = "as its manifest says" if rows[0].split else "it has no splits: all of it"
     own = {r.split for r in rows} & ({split} if split == "test" else {"val"})
-    if home and split != "all" and not own:
+    if home and not own:
         rule = "cut as in training"
         rows = [r._replace(split=s) for s, part in with_splits(rows, source).items() for r in part]
-    if split != "all" and rows[0].split:
+    if rows[0].split:
         rows = [r for r in rows if r.split == split]
-    return rows, "all of it" if split == "all" else rule
+    return rows, rule
 
 def chosen(
     rows: list[Face],                               # All that a set holds
     source: Path,                                   # The set, for messages
-    split: str,                                     # train, val, test or all
+    split: str,                                     # As in `of_split`
     home: bool,                                     # Whether the detector was trained on it
     lent: tuple[list[Face], str] | None = None,     # Rows and rule of a set that lends real faces
 ) -> tuple[list[Face], str]:                        # The rows to evaluate; by what rule

@@ -151,6 +151,9 @@ def judge(
     **options,                      # Of `infobottle-predict`, as frames=64
 ) -> list[dict]:                    # One for each film, and for each face of a picture
     "Verdicts, with people and faces, as in the JSON of `infobottle-predict`. InputError."
+    if {"json", "picture"} & options.keys():
+        raise InputError("judge returns its verdicts and writes nothing; "
+                         "take json and picture away")
     asked = Predict(tuple(map(Path, files)), run and Path(run), **options)
     return [v for own in answer(asked).lines for v in own]
 
@@ -166,17 +169,22 @@ def predict(
     fake = f"fake at {at:.4f} or above, films at {at_films:.4f} (chosen on val); {rule}"
     head = f"run {run}, trained on {saved['trained_on']}; {fake}"
     flat = [v for own in lines for v in own]
-    if args.json:
-        write_json(args.json, {"run": str(run), "trained_on": saved["trained_on"],
-                               "threshold": at, "film_threshold": at_films, "rule": rule,
-                               "cut": {k: getattr(cut, k) for k in FRAMING}, "every": args.every,
-                               "note": " ".join(notes), "lines": flat})
+    said = "\n".join([head, *notes, *map(line, flat)])
     places = pictures_of(args, [one.file for one in looks])
-    for one, own in zip(looks, lines):
-        if args.picture and len(one.x):
-            drawn = drawing(detector, one, own, at_films, "; ".join([head, *notes]),
-                            saved.get("objective"))
-            save_picture(places[one.file], drawn)
+    try:
+        if args.json:
+            write_json(args.json, {"run": str(run), "trained_on": saved["trained_on"],
+                                   "threshold": at, "film_threshold": at_films, "rule": rule,
+                                   "cut": {k: getattr(cut, k) for k in FRAMING},
+                                   "every": args.every, "note": " ".join(notes), "lines": flat})
+        for one, own in zip(looks, lines):
+            if args.picture and len(one.x):
+                drawn = drawing(detector, one, own, at_films, "; ".join([head, *notes]),
+                                saved.get("objective"))
+                save_picture(places[one.file], drawn)
+    except OSError:                                     # a full disk: the verdicts are not lost
+        print(readable(said), flush=True)
+        raise
     failed = (f"{one.file}: {one.said}" for one in looks
               if one.seen is None or one.seen.lost and is_video(one.file))
-    return Report("\n".join([head, *notes, *map(line, flat)]), tuple(failed))
+    return Report(said, tuple(failed))

@@ -99,7 +99,7 @@ def tenth_above(
     seconds: float,     # A bound
 ) -> float:
     "Rounded up: what is less than it, is less than what is printed."
-    return float(np.ceil(10 * seconds - 1e-6)) / 10         # 1.1 * 10 is a little above 11
+    return max(0., np.ceil(10 * seconds - 1e-6) / 10)       # 1.1 * 10 is a little above 11
 
 def line(
     v: dict,            # Of `verdicts`

@@ -10,6 +10,7 @@ __all__ = ['KEEP', 'start_of', 'must_be_finite', 'keep_last', 'is_whole', 'go_on
 import json
 import math
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -194,13 +195,11 @@ def finished(
 
 # %% ../../nbs/runs/05_checkpoint.ipynb #07-046
 @contextmanager
-def no_trace(
-    out: Path,              # The run folder
-) -> Iterator[None]:
-    "For an end before anything was kept: leave no config.json, and no folder that is empty."
+def no_trace(out: Path) -> Iterator[None]:
+    "For an end before anything was kept: leave no config.json; `locked` takes the empty folder."
     try:
         yield
-    except (InputError, OSError):                           # bad input, a full disk
+    except Exception:                                       # bad input, a full disk, your code
         if world()[0] == 0 and not any((out / f).exists() for f in ("last.pt", "best.pt")):
             (out / "config.json").unlink(missing_ok=True)
         raise
@@ -222,13 +221,15 @@ def load_run(
     "The best epoch of a run, ready to use, in its own precision. InputError if there is none."
     saved = read_best(run)
     cfg = Config(**saved["config"])
+    # a run folder may not name code to run: a class of yours is taken if you have imported it
+    trusted = ":" not in cfg.mode or cfg.mode.partition(":")[0] in sys.modules
     try:
         detector = (InBfloat16 if cfg.bf16 else ForgeryDetector)(cfg.n, cfg.d, cfg.backbone,
                                                                  size=cfg.size)
         detector.load_state_dict(saved.pop("model"))
-        if "objective" in saved:                        # its heads say where
+        if (heads := saved.pop("objective", None)) is not None and trusted:     # they say where
             (asked := objective_of(cfg, old=True)).meet(detector, cfg.size, cfg.data is None)
-            asked.load_state_dict(saved["objective"])
+            asked.load_state_dict(heads)
             saved["objective"] = asked.to(device).eval()
     except Exception as e:                              # weights of another network
         raise InputError(f"{Path(run) / 'best.pt'}: not a detector of this version of the package "

@@ -173,7 +173,10 @@ def new_folder(
     name: str,          # What is trained on
     root: str = "runs", # Where runs are kept
 ) -> Path:
-    "The first free runs/NAME-k, made."
+    "The first free runs/NAME-k, made. InputError for a root that cannot be."
+    if os.path.lexists(root) and not os.path.isdir(root):
+        raise InputError(f"{root}: is a file, or a link that leads nowhere; take it away, "
+                         "or name a folder with --out")
     for k in range(1, 10_000):
         try:
             (path := Path(root) / f"{name}-{k}").mkdir(parents=True)

@@ -124,9 +124,7 @@ class Together:
             dist.destroy_process_group()
 
 # %% ../../nbs/runs/03_step.ipynb #07-024
-def first(
-    value: object,          # Of this process
-) -> object:
+def first(value: object) -> object:
     "What process 0 has, on all processes."
     if world()[1] > 1:
         dist.broadcast_object_list(box := [value])
@@ -204,6 +202,9 @@ class Learner(nn.Module):
         # what it does not read is None
         out_of = out._replace(**dict.fromkeys(out._fields) | read)
         terms = asked(out_of, *(everyone(t, 0) for t in goal))
+        if not (isinstance(terms, dict) and terms and all(map(torch.is_tensor, terms.values()))
+                and all(t.ndim == 0 for t in terms.values())):
+            raise InputError(f"mode {cfg.mode}: make it return its terms by name, each one number")
         # every single-block head has the same goal, the labels
         alone = rearrange(out.logits_alone.float(), "n b k -> (n b) k")
         aim = repeat(goal[0], "b ... -> (n b) ...", n=len(out.logits_alone))

@@ -1,5 +1,6 @@
 """Every experiment is a command; what it cannot do it says in a sentence before any work."""
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_an_arm_that_there_is_not_is_refused_at_the_door(monkeypatch, capsys):
 
 
 def test_a_row_of_the_benchmarks(tmp_path, face_folder, monkeypatch, without_audit):
-    "Trained on one set, tested on its test split and on all of the other; a finished cell is left alone, a set that is not there refused."
+    "Trained on one set, tested on its test split and on what it has not seen of the other; a finished cell is left alone, a set that is not there refused, and one that cannot be judged before anything is trained."
     for name, step in (("ff", 1), ("dfdc", 2)):
         files = sorted(face_folder.rglob("*.png"))[::step]
         (tmp_path / "faces" / name).mkdir(parents=True)
@@ -102,10 +103,16 @@ def test_a_row_of_the_benchmarks(tmp_path, face_folder, monkeypatch, without_aud
     benchmarks.run(asked)
     made, = read(tmp_path / "out")
     assert (made["arm"], made["seed"], made["trained_on"], list(made["tested"])) == ("calm", 3, "ff", ["ff", "dfdc"])
-    assert made["tested"]["dfdc"]["groups"] > made["tested"]["ff"]["groups"] and made["config"]["data"] == "ff"
+    assert "are left out" in made["tested"]["dfdc"]["overlap"] and made["config"]["data"] == "ff"
     assert "--rows ff --seeds 3 --mode calm --preset toy" in made["command"]
     monkeypatch.setattr(benchmarks, "cell", None)
     benchmarks.run(asked)
+    half = tmp_path / "half"
+    shutil.copytree(tmp_path / "faces", half)
+    lines = (half / "dfdc/manifest.csv").read_text().splitlines()
+    (half / "dfdc/manifest.csv").write_text("\n".join([lines[0], *(line for line in lines[1:] if ",1," in line)]))
+    with pytest.raises(InputError, match="no real pictures"):
+        benchmarks.run(benchmarks.Benchmarks(half, ("ff",), (4,), out=tmp_path / "out"))
     for rows, said in (("celeb1",), "unknown 'celeb1'"), ((), "no NAME/manifest.csv"):
         with pytest.raises(InputError, match=said):
             benchmarks.run(benchmarks.Benchmarks(tmp_path / ("faces" if rows else "out"), rows))

@@ -44,3 +44,16 @@ def test_a_detector_that_leaves(films):
     (films.parent / "leaves.py").write_text("import sys\ndef find(picture): sys.exit(0)\n")
     with pytest.raises(faces.DetectorError, match="SystemExit"):
         faces.load_detector("leaves:find")(np.zeros((9, 9, 3), np.uint8))
+
+
+def test_a_detector_gets_a_picture_of_its_own():
+    "What it writes into it is not cut; a box that no picture has is its fault."
+    from infobottle_dfd.faces.detector import DetectorError, guarded
+
+    def black(picture):
+        picture[:] = 0
+        return [(2, 2, 9, 9)]
+    picture = np.full((20, 20, 3), 99, np.uint8)
+    assert guarded(black, "own:black")(picture) == [(2, 2, 9, 9)] and picture.min() == 99
+    with pytest.raises(DetectorError, match="four numbers of a picture"):
+        guarded(lambda _: [(-1e9, -1e9, 3e9, 3e9)], "own:huge")(picture)

@@ -141,3 +141,10 @@ def test_folders_that_are_not_read_are_said(put, more, named):
     said = []
     read_folder(put("real/a.png", "fake/b.png", *more), say=said.append)
     assert said == [f"not read, as they lie in neither real/ nor fake/: {named}"]
+
+
+def test_an_expression_that_begins_with_a_slash_keeps_the_class():
+    "Joined to a folder, /07 was a place of its own: real and fake were one film."
+    assert name_of("a/07/f.png", r"/\d\d") == "07"
+    with pytest.raises(InputError, match="matches nothing"):
+        name_of("a/07/f.png", "/")

@@ -1,5 +1,6 @@
 """Manifests: one table says what every picture is."""
 import pytest
+from PIL import Image
 
 from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.manifest import Face, listing, read_faces, read_manifest, write_manifest
@@ -87,3 +88,17 @@ def test_a_quote_without_its_partner_swallows_no_rows(face_folder, tmp_path):
     (tmp_path / "m.csv").write_text("\n".join(["path,label,split,video,identity,method", *rows, ""]))
     with pytest.raises(InputError, match="every quote with its partner"):
         read_faces(tmp_path / "m.csv")
+
+
+def test_names_that_end_in_a_number_sign(tmp_path):
+    "Folders called clip#1, clip#2 are films, not people of one; a manifest of one's own that has such names is told what they mean."
+    for label in ("real", "fake"):
+        for k in range(3):
+            (tmp_path / f"set/{label}/clip#{k}").mkdir(parents=True)
+            Image.new("RGB", (16, 16), (k, 80, 9)).save(tmp_path / f"set/{label}/clip#{k}/a.png")
+    rows = read_faces(tmp_path / "set")
+    assert {r.film for r in rows} == {f"{label}/clip#{k}" for label in ("real", "fake") for k in range(3)}
+    (tmp_path / "m.csv").write_text("path,label,split,video,identity,method\n" + "".join(f"{r.path},{r.label},,clip#{i},,\n" for i, r in enumerate(rows)))
+    said = []
+    read_faces(tmp_path / "m.csv", say=said.append)
+    assert "6 names of videos end in # and a number: people of 1 films" in said

@@ -10,7 +10,7 @@ from infobottle_dfd.core import InputError
 from infobottle_dfd.faces import stills
 from infobottle_dfd.faces.clues import ClueFaces
 from infobottle_dfd.faces.pictures import load_face
-from infobottle_dfd.faces.stills import decode, unseen
+from infobottle_dfd.faces.stills import decode, eight_bits, unseen
 from infobottle_dfd.faces.video import Lost, frames
 
 
@@ -149,3 +149,10 @@ def test_masks_lie_on_black(tmp_path):
     Image.fromarray(grey).save(tmp_path / "l.png", transparency=255)
     assert [[decode(tmp_path / name, paper)[0, :, 0].tolist() for paper in ("black", "white")] for name in ("deep.png", "la.png", "l.png")] == [
         [[0, 100, 0], [0, 100, 255]], [[0, 100, 0], [255, 100, 255]], [[0, 100, 0], [0, 100, 255]]]
+
+
+def test_twelve_bits_of_grey_have_their_own_white():
+    "Read as sixteen, they were almost black."
+    grey = Image.fromarray(np.array([[0, 2048, 4095]], np.uint16))
+    assert np.asarray(eight_bits(grey, {258: (12,)}))[0, :, 0].tolist() == [0, 128, 255]
+    assert np.asarray(eight_bits(grey, {258: (12,), 262: 0}))[0, :, 0].tolist() == [255, 127, 0]

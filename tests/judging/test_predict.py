@@ -13,6 +13,7 @@ from PIL import Image
 from torchvision.transforms.v2.functional import to_pil_image
 
 from helpers import ENV, HEADER, TRAIN, film, one_sentence
+from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.clues import ClueFaces
 from infobottle_dfd.faces.manifest import read_faces
 from infobottle_dfd.faces.pictures import load_face
@@ -311,3 +312,16 @@ def test_people_are_the_same_in_prepare_evaluate_and_predict(call, run_folder, t
             wanted = told[Path(r.film).name]["score"] if faces != "one" else told[Path(r.film).name]["people"][0]["score"]
             assert abs(wanted - p) < 1e-6
         assert {"#" in r.video for r in rows} == {faces == "all"} and len(rows) == {"all": 72, "one": 48, "largest": 48}[faces]
+
+
+def test_verdicts_are_told_if_they_cannot_be_written(call, run_folder, face_folder, monkeypatch):
+    from infobottle_dfd.judging import predict
+
+    def full(*_):
+        raise OSError(28, "No space left on device", "p.json")
+    monkeypatch.setattr(predict, "write_json", full)
+    face = next((face_folder / "real").iterdir())
+    status, out, err = call("predict", face, "--crops", "--run", run_folder, "--json", "p.json")
+    assert status == 2 and str(face) in out and "p.json: No space left" in err
+    with pytest.raises(InputError, match="writes nothing"):
+        predict.judge(face, run=run_folder, crops=True, json=Path("p.json"))

@@ -6,7 +6,7 @@ import pytest
 
 from infobottle_dfd.faces.cutting import Seen
 from infobottle_dfd.faces.tracks import Sight
-from infobottle_dfd.judging.verdicts import can_miss, line, verdicts
+from infobottle_dfd.judging.verdicts import can_miss, line, tenth_above, verdicts
 
 
 def seen(*people, length=4.):
@@ -56,3 +56,7 @@ def test_a_bound_is_rounded_up(gap, said):
     "Up to .125 s was said to be less than 0.1 s."
     v, = verdicts(Path("a.mp4"), seen((1, [0., gap]), length=gap), [.2, .2], .5, .5)
     assert f"less than {said} s may lie" in line(v)
+
+
+def test_a_film_of_one_frame_misses_nothing():
+    assert str(tenth_above(-1e-9)) == "0.0" and tenth_above(.11) == .2

@@ -7,7 +7,7 @@ import pytest
 from helpers import one_sentence
 from infobottle_dfd.commands import settings
 from infobottle_dfd.core import InputError
-from infobottle_dfd.runs.config import Config, PRESETS
+from infobottle_dfd.runs.config import Config, PRESETS, new_folder
 
 
 def test_presets_differ_where_they_say():
@@ -92,3 +92,11 @@ def test_what_others_refuse_is_left_to_them():
         assert Config(leave_out=clue).check()
     with pytest.raises(InputError, match="are for drawn ClueFaces"):
         Config(data="x", leave_out="nose").check()
+
+
+def test_a_root_that_leads_nowhere(tmp_path, monkeypatch):
+    "It was said to hold ten thousand runs."
+    monkeypatch.chdir(tmp_path)
+    Path("runs").symlink_to("nowhere")
+    with pytest.raises(InputError, match="a link that leads nowhere"):
+        new_folder("cluefaces")

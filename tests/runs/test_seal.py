@@ -5,6 +5,7 @@ import shutil
 import time
 from dataclasses import asdict
 from multiprocessing import Pipe, get_context
+from pathlib import Path
 
 import pytest
 import torch
@@ -235,3 +236,17 @@ def test_the_optimiser_takes_its_settings_from_the_run(few_faces, tmp_path):
     torch.save(saved, tmp_path / "last.pt")
     with pytest.raises(InputError, match="its optimiser is of another kind"):
         go_on(tmp_path, Learner(cfg, cpu))
+
+
+def test_a_run_folder_names_no_code_to_run(call, run, face_folder, tmp_path, monkeypatch):
+    "Neither best.pt nor config.json may import a module; who resumes a run of one's own class says so."
+    shutil.copytree(run, "theirs")
+    Path("theirs/evil.py").write_text("open('ran', 'w')\nfrom infobottle_dfd.losses import Objective\nclass E(Objective): marks = True\n")
+    saved = torch.load("theirs/best.pt", weights_only=True)
+    saved["config"]["mode"], saved["objective"] = "theirs.evil:E", {}
+    torch.save(saved, "theirs/best.pt")
+    config = json.loads(Path("theirs/config.json").read_text())
+    Path("theirs/config.json").write_text(json.dumps(config | {"mode": "theirs.evil:E"}))
+    assert call("evaluate", "--data", face_folder, "--run", "theirs", "--split", "all")[0] == 0
+    one_sentence(*call("train", "--resume", "--out", "theirs"), "if it is yours, add --mode theirs.evil:E")
+    assert not Path("ran").exists()

@@ -9,6 +9,7 @@ from helpers import two_processes
 from infobottle_dfd import training
 from infobottle_dfd.core import InputError
 from infobottle_dfd.faces.clues import ClueFaces
+from infobottle_dfd.losses import Objective
 from infobottle_dfd.runs.config import MODES, Config
 from infobottle_dfd.runs.step import Learner, Together, lr_at, plan
 from infobottle_dfd.training import fit
@@ -158,3 +159,16 @@ def test_a_gpu_agrees(mode):
         found.append([total.detach().cpu(), torch.cat([p.grad.flatten().cpu() for p in learner.parameters() if p.grad is not None])])
     torch.testing.assert_close(found[1][0], found[0][0], rtol=1e-5, atol=0)
     assert (found[0][1] - found[1][1]).norm() < 1e-4 * found[0][1].norm()
+
+
+@pytest.mark.parametrize("terms", [{}, torch.tensor(1.), {"a": torch.ones(2)}, {"a": 1.}], ids=str)
+def test_an_objective_that_returns_no_terms(few_faces, tmp_path, terms):
+    "One sentence, and no folder in the way of the next try."
+    class Odd(Objective):
+        reads = ("logits_global",)
+
+        def forward(self, out, y):
+            return terms
+    with pytest.raises(InputError, match="return its terms by name"):
+        fit(Config(images=32, size=32, n=2, d=8, epochs=1, batch=16), tmp_path / "a", objective=Odd(2, 8))
+    assert not (tmp_path / "a").exists()
