@@ -145,6 +145,10 @@ def check_masks(
         if not r.label:
             raise InputError(f"{r.mask}: the mask of {r.path}, a real face, is not empty; "
                              "make it black or take it out of the manifest")
+        (high, wide), (b, a) = x.shape[1:], pixels(r.path).shape[1:]
+        if abs(wide * b - high * a) > .02 * high * a:
+            raise InputError(f"{r.mask}: {wide} x {high} pixels are of another shape than the "
+                             f"{a} x {b} of {r.path}; crop it like its face")
         return number(x)
     with ThreadPoolExecutor() as pool:
         return torch.tensor(list(tqdm(pool.map(one, rows), total=len(rows), disable=None,

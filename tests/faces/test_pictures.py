@@ -63,10 +63,11 @@ def test_a_batch_tells_where_its_fakes_differ(tmp_path):
     assert len(FaceFiles(rows, 20)[[0, 1]]) == 2
 
 
-@pytest.mark.parametrize("name, label, word", [("gone.png", 1, "gone.png: No such file"), ("cut.png", 1, "cut.png: not a readable picture"), ("full.png", 0, "full.png: the mask of .*a real face, is not empty"), ("one.png", 1, "one.png: its lightest pixel is 1 of 255")])
+@pytest.mark.parametrize("name, label, word", [("gone.png", 1, "gone.png: No such file"), ("cut.png", 1, "cut.png: not a readable picture"), ("full.png", 0, "full.png: the mask of .*a real face, is not empty"), ("one.png", 1, "one.png: its lightest pixel is 1 of 255"), ("long.png", 1, "long.png: 32 x 20 pixels are of another shape")])
 def test_masks_that_cannot_be(tmp_path, name, label, word):
     "Missing, damaged, on a real face: one sentence with the file's name, before the first batch."
     put_mask(tmp_path / "full.png", torch.full((1, 32, 32), 255, dtype=torch.uint8))
+    put_mask(tmp_path / "long.png", torch.full((1, 20, 32), 255, dtype=torch.uint8))
     put_mask(tmp_path / "one.png", torch.ones(1, 32, 32, dtype=torch.uint8))
     (tmp_path / "cut.png").write_bytes((tmp_path / "full.png").read_bytes()[:40])
     with pytest.raises(InputError, match=word):
