@@ -36,8 +36,8 @@ def test_results_of_an_installed_library_lie_in_the_current_folder(tmp_path, mon
     assert results("shortcut") == Path("results/shortcut") and stamp("shortcut", {})["commit"] is None
 
 
-def test_old_results_are_cells():
-    for folder in ("shortcut", "small"):
+def test_stored_results_are_cells():
+    for folder in ("shortcut", "ablations"):
         assert len(read(results(folder))) > 10
 
 
