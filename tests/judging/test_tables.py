@@ -25,7 +25,7 @@ def test_runs_by_sets(call, face_folder, run_folder, tmp_path):
     assert [c["in_dataset"] for c in found["cells"]] == [True, False] * 2 and found["cells"][0]["images"] < 15 and found["cells"][1]["video"]["videos"] < 60
     assert len(found["cross_auc"]) == 2 and all(len(pairs) == 2 for pairs in found["cross_auc"].values())
     assert found["cells"][0]["scores"] == found["cells"][2]["scores"]
-    one_sentence(*call("evaluate", "--data", face_folder, "--run", run_folder, "--split", "dev"), "choose train, val, test or all")
+    one_sentence(*call("evaluate", "--data", face_folder, "--run", run_folder, "--split", "dev"), "choose train, val, test, all or unseen")
 
 
 def test_only_the_ranking_counts():
