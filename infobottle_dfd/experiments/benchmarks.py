@@ -58,8 +58,8 @@ def cell(
     judged = judge((sets[row],), "test") + (judge(others, "unseen") if others else [])
     names = [row, *(name for name in sets if name != row)]
     kept = ("auc", "auc_95", "eer", "log_loss", "accuracy_at_val_threshold", "groups", "drawn")
-    tested = {name: {k: r.get("video", r)[k] for k in kept} | {k: r[k] for k in ("overlap",)}
-                    | {"frame_auc": r["auc"]} for name, r in zip(names, judged)}
+    tested = {name: {k: r.get("video", r)[k] for k in kept} | {"frame_auc": r["auc"],
+              "overlap": r["overlap"]} for name, r in zip(names, judged)}
     config = asdict(cfg) | {"data": row, "weights": cfg.weights and Path(cfg.weights).name}
     return {"arm": cfg.mode, "seed": cfg.seed, "trained_on": row, "epoch": report["epoch"],
             "epochs": report["epochs"], "val_auc": report["val_auc"], "tested": tested,
