@@ -99,9 +99,11 @@ def test_measured_numbers_are_those_stored():
     def auc(c):
         return c["dfdc_pairs"]["auc"]
     assert ", ".join(f"{v:.3f}" for v in by_seed(real, "cross-entropy", auc).values()) in table
-    for arm in ("heads", "released-fixed", "calm"):
+    for arm in ("heads", "released-fixed", "calm", "places"):
         d = compare(real, arm, "cross-entropy", auc)
         assert f"{d.mean:+.3f} ± {(d.high - d.low) / 2:.3f}" in table and not d.sure
+    d = compare(read(results(), "dfdc_pairs-96-*.json"), "paper", "cross-entropy", auc)
+    assert f"`paper` {d.mean:+.3f} ± {(d.high - d.low) / 2:.3f} ({'two' if len(d.seeds) == 2 else d.seeds} seeds" in table and d.high < 0
     other = [c["ciplab_256"]["auc"] for c in real if c["arm"] != "places"]
     default = [json.loads(p.read_text())["auc"] for p in sorted(results().glob("cluefaces-[0-9].json"))]
     assert f"{min(other):.3f} to {max(other):.3f}" in table and ", ".join(f"{v:.3f}" for v in default) in table
