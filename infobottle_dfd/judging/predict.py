@@ -141,8 +141,12 @@ def answer(
     for at, own in zip(looks, lines):
         for v in own:
             v["unseen"] = at.said
-    return Answer(looks, lines, detector, saved, run, cut,
-                  [NEVER] * (saved["config"]["data"] is None) + notes * (find is not None))
+    own = saved["config"]["mode"]                       # see `load_run`
+    foreign = ":" in own and args.picture is not None and "objective" not in saved
+    said = [f"{own} is code, which a run folder may not name: its places, if any, are not drawn; "
+            "import it and call infobottle_dfd.judging.predict.predict"] * foreign
+    return Answer(looks, lines, detector, saved, run, cut, said
+                  + [NEVER] * (saved["config"]["data"] is None) + notes * (find is not None))
 
 # %% ../../nbs/judging/07_predict.ipynb #b8a6f540
 def judge(

@@ -249,4 +249,7 @@ def test_a_run_folder_names_no_code_to_run(call, run, face_folder, tmp_path, mon
     Path("theirs/config.json").write_text(json.dumps(config | {"mode": "theirs.evil:E"}))
     assert call("evaluate", "--data", face_folder, "--run", "theirs", "--split", "all")[0] == 0
     one_sentence(*call("train", "--resume", "--out", "theirs"), "if it is yours, add --mode theirs.evil:E")
+    face = next((face_folder / "real").iterdir())
+    status, out, _ = call("predict", face, "--crops", "--run", "theirs", "--picture", "a.png")
+    assert status == 0 and "its places, if any, are not drawn" in out and "not drawn" not in call("predict", face, "--crops", "--run", "theirs")[1]
     assert not Path("ran").exists()
